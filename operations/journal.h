@@ -1,0 +1,75 @@
+/* operations/journal.h: what stands between an operation and a call that costs money.
+ *
+ * Before a call: permit. All limits over all workers admit it, or none does; with the admission the
+ * intent is written down under <job>#<step>#<n>. After the call: settle. What was really used is
+ * booked, and the answer is stored under the same name before anybody uses it. A job that is run
+ * again, by whatever worker, finds the stored answer and asks nobody.
+ *
+ * The queue's journal does this in Redis; `exec` has one without Redis that admits everything and
+ * remembers nothing. An operation sees only this. */
+#ifndef OPERATIONS_JOURNAL_H
+#define OPERATIONS_JOURNAL_H
+
+#include "common/arena.h"
+#include "common/call.h"
+
+struct journal;
+
+/* One call to a provider, as the limits see it. */
+struct journal_entry {
+	const char *step; /* the operation's key */
+	uint32_t n;       /* the n-th call of this step, from 1, over all attempts of the job */
+	const char *provider, *model;
+	uint64_t input_tokens;  /* estimated */
+	uint64_t output_tokens; /* expected */
+	uint64_t
+		quota_tokens; /* what the provider's own door charges at arrival; 0: settles by usage */
+	uint64_t cost_nano; /* expected, in nano-dollars; 0 with !cost_known: unknown */
+	bool cost_known;
+	uint32_t deadline_ms; /* after so long the call is certainly over */
+};
+
+/* Asks for room. ERR_OK: go. ERR_PARKED: not now: retry_at_ms says when, err.text which scope,
+ * which limit, how full. ERR_BUDGET: not at all. ERR_LEASE_LOST, ERR_REDIS: start nothing. */
+struct permit_call {
+	struct call call;
+	struct journal_entry entry;
+	uint64_t retry_at_ms; /* time of day */
+};
+
+enum settle_outcome {
+	SETTLE_ANSWER,   /* an answer that is worth storing, also a refusal or a cut-off one */
+	SETTLE_FAILED,   /* certainly not carried out, or an error reply: nothing to pay */
+	SETTLE_UNKNOWN,  /* sent, and no answer came: it may have been billed */
+	SETTLE_CANCELLED /* closed by us: the input is paid */
+};
+
+struct settle_call {
+	struct call call;
+	struct journal_entry entry; /* the one that was admitted */
+	enum settle_outcome outcome;
+	struct str answer;                                   /* SETTLE_ANSWER: stored as it is */
+	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
+	uint64_t cost_nano;
+	bool rate_limited;       /* the provider said 429: slow this route down */
+	uint32_t retry_after_ms; /* ... and nothing goes there before that */
+	int64_t limit_requests, remaining_requests; /* from the reply's headers; -1: not told */
+	int64_t limit_tokens, remaining_tokens;
+};
+
+struct journal_methods {
+	void (*permit)(struct journal *j, struct permit_call *c, struct arena *a);
+	/* Must be safe when the run that started it is gone: copies what it needs. */
+	void (*settle)(struct journal *j, struct settle_call *c, struct arena *a);
+	/* The stored answer of the n-th call of a step; false if there is none. */
+	bool (*answer)(struct journal *j, const char *step, uint32_t n, struct str *answer);
+	/* How many calls of this step were started before and are not known to be free: the next one
+	 * is this + 1. */
+	uint32_t (*calls)(struct journal *j, const char *step);
+};
+
+struct journal {
+	const struct journal_methods *methods;
+};
+
+#endif

@@ -1,0 +1,89 @@
+/* operations/operation.h: what a flow can do here: the table of operations, and one run of one.
+ *
+ * An operation is one file that ends in a `const struct operation`, and one line of the table in
+ * operation.c. Its first step gets options whose templates are resolved and whose types have been
+ * checked against its option table. It sets `result` and ends with task_end(), or it fails with
+ * task_fail(): what becomes of that (the reject path, the end of the job) is the run's business, as
+ * are retries of the job, the data chain and the log.
+ *
+ * An operation that has to wait for long (a sleep, a limit, a provider that asks to come back in
+ * five minutes, other jobs) does not hold a slot: it sets `park_until_ms` and, if it wants to find
+ * something again, `note`, and fails with ERR_PARKED. The job goes back to the queue and the
+ * operation is started again at that time, by some worker, with the same options and its note.
+ *
+ * A provider call goes through the journal (operations/journal.h), which is where limits, money and
+ * "never pay twice" live. Everything else an operation does may be done twice after a crash, and
+ * must be harmless then, or say so in the README. */
+#ifndef OPERATIONS_OPERATION_H
+#define OPERATIONS_OPERATION_H
+
+#include "common/json.h"
+#include "common/task.h"
+
+struct journal;
+struct operation;
+struct services;
+
+struct op_call {
+	struct task task;
+	const struct operation *op;
+	const struct services *use;
+	struct journal *journal;
+	struct arena *arena;       /* the job's */
+	const char *job_id, *step; /* the step is the operation's key in the chain */
+	uint32_t attempt;          /* of the job, from 1 */
+	const cJSON *options;      /* templates resolved, checked against op->options */
+	const cJSON *chain;        /* the data chain; read only */
+	const cJSON *note;         /* in: what it left when it parked; out: what it leaves */
+	uint64_t park_until_ms;    /* out, with ERR_PARKED: time of day */
+	cJSON *result;             /* out: what $last becomes; in the arena; NULL is null */
+	cJSON *rejection;          /* out, or NULL: what $last becomes when it has failed; else the
+	                                  error object is made from task.call.err */
+	cJSON *error_extra;        /* out, or NULL: an object whose members join the error object:
+	                                  provider, model, attempts, requestId, extensions, ... */
+	void *state;               /* op->state_size zeroed bytes */
+};
+
+/* The types that an option may have, for checks and texts. */
+enum option_type {
+	OPTION_TEXT = 1,
+	OPTION_NUMBER = 2,
+	OPTION_BOOL = 4,
+	OPTION_OBJECT = 8,
+	OPTION_ARRAY = 16,
+	OPTION_ANY = 31
+};
+
+struct option {
+	const char *name;
+	unsigned types; /* of enum option_type; null always means "not set" */
+	bool required;
+	double min, max;     /* of a number, where max > min */
+	const char *choices; /* of a text: "text|json|markdown|html"; or NULL */
+	const char *help;    /* one line */
+};
+
+struct operation {
+	const char *type;             /* as in a flow: "ai-generate" */
+	const struct option *options; /* ends with {NULL} */
+	bool strict; /* a missing template value is TEMPLATE_UNRESOLVED, an option of a
+	                                 wrong type INVALID_PAYLOAD; else Directus' lenient rules */
+	size_t state_size;
+	task_step *first;
+};
+
+const struct operation *operation_find(const char *type); /* NULL: there is none */
+const struct operation *const *operation_table(size_t *count);
+
+/* ERR_INVALID_PAYLOAD names the option, what was found and what was expected. */
+bool operation_check(const struct operation *op, const cJSON *options, struct error *err) NODISCARD;
+
+/* Everything above the outputs must be set. Ends like any task. */
+void operation_start(struct op_call *c);
+
+static inline struct op_call *op_of(struct task *t)
+{
+	return container_of(t, struct op_call, task);
+}
+
+#endif

@@ -1,7 +1,7 @@
 /* common/json.h: JSON values in an arena; the one place where cJSON is set up and called to allocate.
  *
  * Every tree lives in an arena and is never freed by hand: cJSON's allocator is set so that a node
- * comes from the arena named in the call, and cJSON_Delete() frees nothing. Reading is done with
+ * comes from the arena named in the call, and deleting one frees nothing. Reading is done with
  * cJSON's own macros and fields (cJSON_IsString(v), v->valuestring, v->child, v->next) and with the
  * look-ups below; making and changing only with the functions below (tests/layers.sh sees to it).
  *

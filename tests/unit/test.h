@@ -1,0 +1,25 @@
+/* tests/unit/test.h: cmocka with what it needs before it, and a main() of one line. */
+#ifndef TESTS_UNIT_TEST_H
+#define TESTS_UNIT_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#undef fail /* cmocka's; common/error.h has a function of that name */
+
+#define TEST(name)  static void name(void **state)
+#define ENTRY(name) cmocka_unit_test(name)
+
+#define assert_str(s, expected) assert_str_is((s), (expected), __FILE__, __LINE__)
+#define assert_str_is(s, expected, file, line)                        \
+	do {                                                          \
+		const char *expected_text = (expected);               \
+		assert_int_equal((s).len, strlen(expected_text));     \
+		assert_memory_equal((s).ptr, expected_text, (s).len); \
+	} while (0)
+
+#endif

@@ -24,6 +24,14 @@ struct journal;
 struct operation;
 struct services;
 
+/* What an operation has spent, also one that fails. Added up over its provider calls. */
+struct op_usage {
+	uint64_t input_tokens, output_tokens, reasoning_tokens, cached_tokens;
+	uint64_t cost_nano; /* nano-dollars */
+	bool cost_unknown;  /* a model without a price was used */
+	uint32_t calls;     /* to providers; 0: nothing was asked, the rest is 0 */
+};
+
 struct op_call {
 	struct task task;
 	const struct operation *op;
@@ -66,8 +74,10 @@ struct option {
 struct operation {
 	const char *type;             /* as in a flow: "ai-generate" */
 	const struct option *options; /* ends with {NULL} */
-	bool strict; /* a missing template value is TEMPLATE_UNRESOLVED, an option of a
+	bool strict;            /* a missing template value is TEMPLATE_UNRESOLVED, an option of a
 	                                 wrong type INVALID_PAYLOAD; else Directus' lenient rules */
+	bool waits_out_outages; /* a failure that trying again may mend (Directus is down) sends the
+	                                 job back to the queue for a while, before it counts as failed */
 	size_t state_size;
 	task_step *first;
 };

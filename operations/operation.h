@@ -23,6 +23,7 @@
 struct journal;
 struct operation;
 struct services;
+struct spawner;
 
 /* What an operation has spent, also one that fails. Added up over its provider calls. */
 struct op_usage {
@@ -32,24 +33,38 @@ struct op_usage {
 	uint32_t calls;     /* to providers; 0: nothing was asked, the rest is 0 */
 };
 
+/* Where a run comes from: the same for all operations of a run. */
+struct op_origin {
+	const char *flow_id;  /* of a flow that Directus holds; NULL: the job brought its own */
+	const char *chain_id; /* of the first job of a chain of causes: travels in the user agent */
+	uint32_t depth;       /* how many causes came before; 0: none */
+	const cJSON *accountability; /* who caused it, as the job says: data, not a right */
+	bool trusted;                /* the job was signed, or the flow is stored in Directus */
+};
+
 struct op_call {
 	struct task task;
 	const struct operation *op;
 	const struct services *use;
+	const struct op_origin *origin;
 	struct journal *journal;
+	struct spawner *spawner;   /* starts other flows; see operations/spawner.h */
 	struct arena *arena;       /* the job's */
 	const char *job_id, *step; /* the step is the operation's key in the chain */
 	uint32_t attempt;          /* of the job, from 1 */
 	const cJSON *options;      /* templates resolved, checked against op->options */
 	const cJSON *chain;        /* the data chain; read only */
 	const cJSON *note;         /* in: what it left when it parked; out: what it leaves */
-	uint64_t park_until_ms;    /* out, with ERR_PARKED: time of day */
-	cJSON *result;             /* out: what $last becomes; in the arena; NULL is null */
-	cJSON *rejection;          /* out, or NULL: what $last becomes when it has failed; else the
-	                                  error object is made from task.call.err */
-	cJSON *error_extra;        /* out, or NULL: an object whose members join the error object:
-	                                  provider, model, attempts, requestId, extensions, ... */
-	void *state;               /* op->state_size zeroed bytes */
+
+	/* out: */
+	uint64_t park_until_ms; /* with ERR_PARKED: time of day */
+	cJSON *result;          /* what $last becomes; in the arena; NULL is null */
+	/* What $last becomes when it has failed; NULL: the error object, made from task.call.err. */
+	cJSON *rejection;
+	/* An object whose members join the error object: provider, model, extensions, …; or NULL. */
+	cJSON *error_extra;
+	struct op_usage usage;
+	void *state; /* op->state_size zeroed bytes, its own */
 };
 
 /* The types that an option may have, for checks and texts. */
@@ -74,10 +89,12 @@ struct option {
 struct operation {
 	const char *type;             /* as in a flow: "ai-generate" */
 	const struct option *options; /* ends with {NULL} */
-	bool strict;            /* a missing template value is TEMPLATE_UNRESOLVED, an option of a
-	                                 wrong type INVALID_PAYLOAD; else Directus' lenient rules */
-	bool waits_out_outages; /* a failure that trying again may mend (Directus is down) sends the
-	                                 job back to the queue for a while, before it counts as failed */
+	/* A missing template value is TEMPLATE_UNRESOLVED and an option of a wrong type INVALID_PAYLOAD;
+	 * else Directus' lenient rules. */
+	bool strict;
+	/* A failure that trying again may mend (Directus is down) sends the job back to the queue for a
+	 * while, before it counts as failed. */
+	bool waits_out_outages;
 	size_t state_size;
 	task_step *first;
 };

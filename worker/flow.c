@@ -250,9 +250,9 @@ static bool read_head(struct reader *r, const cJSON *json)
 	f->trigger = json_get_text(json, "trigger");
 	f->options = cJSON_IsObject(options) ? options : NULL;
 	f->return_path = json_get_text(f->options, "return");
-	/* A manual trigger always answers with $last (directus.md 1.4). */
-	if (f->trigger && !f->return_path &&
-	    (strcmp(f->trigger, "manual") == 0 || strcmp(f->trigger, "webhook") == 0))
+	/* Directus: a manual trigger always answers with $last, a webhook unless told otherwise. */
+	if (f->trigger && (strcmp(f->trigger, "manual") == 0 ||
+			   (strcmp(f->trigger, "webhook") == 0 && !f->return_path)))
 		f->return_path = "$last";
 	return true;
 }

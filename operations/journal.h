@@ -34,7 +34,8 @@ struct journal_entry {
 struct permit_call {
 	struct call call;
 	struct journal_entry entry;
-	uint64_t retry_at_ms; /* time of day */
+	uint64_t retry_at_ms;    /* time of day */
+	const char *retry_scope; /* with ERR_PARKED: what is full; for the queue */
 };
 
 enum settle_outcome {
@@ -48,7 +49,10 @@ struct settle_call {
 	struct call call;
 	struct journal_entry entry; /* the one that was admitted */
 	enum settle_outcome outcome;
-	struct str answer;                                   /* SETTLE_ANSWER: stored as it is */
+	struct str answer; /* SETTLE_ANSWER: stored as it is */
+	/* out: the answer that is stored for this question. It is `answer`, unless another worker
+	 * was told the answer to the same question first: use this one. */
+	struct str stored;
 	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
 	uint64_t cost_nano;
 	bool rate_limited;       /* the provider said 429: slow this route down */
@@ -64,7 +68,9 @@ struct journal_methods {
 	/* The stored answer of the n-th call of a step; false if there is none. */
 	bool (*answer)(struct journal *j, const char *step, uint32_t n, struct str *answer);
 	/* How many calls of this step were started before and are not known to be free: the next one
-	 * is this + 1. */
+	 * is this + 1. Whoever runs a step again goes through 1 ... calls() in order and takes the
+	 * answers that are there; a number without an answer was ambiguous, and is either answered
+	 * under a later number or is to be asked again. */
 	uint32_t (*calls)(struct journal *j, const char *step);
 };
 

@@ -58,6 +58,8 @@ cJSON *json_copy(struct arena *a, const cJSON *value);
 
 /* Puts value (in no container yet) under key; replaces what was there. Keys are copied. */
 void json_set(struct arena *a, cJSON *object, const char *key, cJSON *value);
+/* The same for a key that is certainly not there yet, without looking: for objects with many. */
+void json_append(struct arena *a, cJSON *object, const char *key, cJSON *value);
 void json_remove(cJSON *object, const char *key);
 void json_push(cJSON *array, cJSON *value);
 

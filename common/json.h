@@ -39,7 +39,7 @@ struct str json_print(struct arena *a, const cJSON *value);
 struct str json_print_pretty(struct arena *a, const cJSON *value); /* two spaces; for people */
 
 /* A number as JavaScript's String(n) gives it: "1e+21", "0.1", "-0" is "0". */
-enum { JSON_NUMBER_MAX = 32 };
+enum { JSON_NUMBER_MAX = 64 };
 const char *json_number_text(double number, char text[JSON_NUMBER_MAX]);
 
 /* ---- making ---- */

@@ -58,7 +58,7 @@ static int digits_of(double number, char digits[JSON_NUMBER_MAX], int *point)
 const char *json_number_text(double number, char text[JSON_NUMBER_MAX])
 {
 	static const char zeros[] = "000000000000000000000"; /* as many as the longest needs */
-	char d[JSON_NUMBER_MAX];
+	char d[JSON_NUMBER_MAX], whole[JSON_NUMBER_MAX] = "";
 	const char *sign = number < 0 ? "-" : "";
 	int count, point;
 
@@ -77,7 +77,8 @@ const char *json_number_text(double number, char text[JSON_NUMBER_MAX])
 	if (count <= point && point <= 21)
 		(void)snprintf(text, JSON_NUMBER_MAX, "%s%.17s%.*s", sign, d, point - count, zeros);
 	else if (point > 0 && point <= 21)
-		(void)snprintf(text, JSON_NUMBER_MAX, "%s%.*s.%.17s", sign, point, d, d + point);
+		(void)snprintf(text, JSON_NUMBER_MAX, "%s%.17s.%.17s", sign,
+			       (char *)memcpy(whole, d, (size_t)point), d + point);
 	else if (point > -6 && point <= 0)
 		(void)snprintf(text, JSON_NUMBER_MAX, "%s0.%.*s%.17s", sign, -point, zeros, d);
 	else

@@ -47,6 +47,7 @@ static void describe(const struct scan *s, char found[48])
 {
 	struct str rest = {s->text.ptr + s->at, s->text.len - s->at};
 	size_t length = utf8_strict(rest);
+	char character[UTF8_MAX + 1] = "";
 
 	if (rest.len == 0)
 		(void)snprintf(found, 48, "the end");
@@ -59,7 +60,7 @@ static void describe(const struct scan *s, char found[48])
 		(void)snprintf(found, 48, "the control character U+%04X",
 			       (unsigned char)rest.ptr[0]);
 	else
-		(void)snprintf(found, 48, "'%.*s'", (int)length, rest.ptr);
+		(void)snprintf(found, 48, "'%s'", (char *)memcpy(character, rest.ptr, length));
 }
 
 static bool expected(struct scan *s, const char *what)
@@ -319,37 +320,6 @@ static bool scan_digits(struct scan *s)
 	while (peek(s) >= '0' && peek(s) <= '9')
 		s->at++;
 	return s->at > start || expected(s, "a digit");
-}
-
-static bool check_number(struct scan *s, size_t start)
-{
-	struct str text = {s->text.ptr + start, s->at - start};
-	char copy[32], printed[JSON_NUMBER_MAX];
-	char *whole = NULL;
-	double number;
-
-	if (text.len <= SAFE_DIGITS && !memchr(text.ptr, 'e', text.len) &&
-	    !memchr(text.ptr, 'E', text.len))
-		return true;
-	if (text.len >= sizeof(copy))
-		whole = xmalloc(text.len + 1);
-	memcpy(whole ? whole : copy, text.ptr, text.len);
-	(whole ? whole : copy)[text.len] = '\0';
-	number = strtod(whole ? whole : copy, NULL);
-	free(whole);
-	if (!s->rounding && !is_kept(text, number)) {
-		char found[48];
-
-		(void)snprintf(found, sizeof(found), "'%.*s'", (int)size_min(text.len, 40),
-			       text.ptr);
-		s->at = start;
-		return refuse(s, found, "a number that a double can hold (put it in quotes)");
-	}
-	if (isinf(number)) /* JSON.stringify(JSON.parse("1e400")) is null */
-		replace(s, start, "null", 4);
-	else if (text.len > CJSON_NUMBER_MAX)
-		replace(s, start, json_number_text(number, printed), strlen(printed));
-	return true;
 }
 
 static bool scan_number(struct scan *s)

@@ -51,15 +51,12 @@ struct log_field {
 
 static inline struct log_field log_field_text(const char *name, struct str text)
 {
-	return (struct log_field){LOG_KIND_TEXT, name, text, 0};
+	return (struct log_field){.kind = LOG_KIND_TEXT, .name = name, .text = text};
 }
 
 static inline struct log_field log_field_number(enum log_kind kind, const char *name, double number)
 {
-	return (struct log_field){
-		kind, name, {NULL, 0},
-                  number
-        };
+	return (struct log_field){.kind = kind, .name = name, .number = number};
 }
 
 #define log_write(level, message, ...)                                                     \
@@ -77,9 +74,14 @@ const char *log_level_name(enum log_level level);
 /* What log_write() stands for. */
 void log_fields(enum log_level level, const char *message, const struct log_field *fields);
 
-/* The line as it would be written, with its line feed; for tests. */
+/* The line as it is written, with its line feed. */
 struct buf;
-void log_format(struct buf *line, enum log_style style, bool colours, uint64_t at_ms,
-		enum log_level level, const char *message, const struct log_field *fields);
+struct log_line {
+	uint64_t at_ms;
+	enum log_level level;
+	const char *message;
+	const struct log_field *fields;
+};
+void log_format(struct buf *out, const struct log_line *line, enum log_style style, bool colours);
 
 #endif

@@ -20,7 +20,7 @@ all="common operations worker"
 forbid common '#include "(operations|worker)/' 'common may use neither operations nor worker'
 forbid operations '#include "worker/' 'operations may not use worker'
 forbid operations/providers '#include "operations/[^p]' 'a provider may use common/ and its own folder only'
-forbid "$all" '#include <curl/' 'only common/http.c uses libcurl' 'common/http\.c'
+forbid "$all" '#include <curl/' 'only common/http*.c uses libcurl' 'common/http(_[a-z]+\.[ch]|\.c)'
 forbid "$all" '#include <hiredis/' 'only common/redis.c uses hiredis' 'common/redis[a-z_]*\.c'
 forbid "$all" '#include <uv\.h>' 'only the loop and the connections use libuv' 'common/(loop|http|redis)[a-z_]*\.c'
 forbid "$all" '#include <microhttpd' 'only worker/door.c uses libmicrohttpd' 'worker/door\.c'

@@ -84,13 +84,16 @@ struct option {
 	double min, max;     /* of a number, where max > min */
 	const char *choices; /* of a text: "text|json|markdown|html"; or NULL */
 	const char *help;    /* one line */
+	/* Its text goes to a provider: a template that resolves to nothing is TEMPLATE_UNRESOLVED there
+	 * (option `onMissing`: error, empty, literal), not the word "undefined", sent and paid for. */
+	bool must_resolve;
 };
 
 struct operation {
 	const char *type;             /* as in a flow: "ai-generate" */
 	const struct option *options; /* ends with {NULL} */
-	/* A missing template value is TEMPLATE_UNRESOLVED and an option of a wrong type INVALID_PAYLOAD;
-	 * else Directus' lenient rules. */
+	/* An option of a wrong type is INVALID_PAYLOAD; else the operation looks itself, by Directus'
+	 * lenient rules. */
 	bool strict;
 	/* A failure that trying again may mend (Directus is down) sends the job back to the queue for a
 	 * while, before it counts as failed. */

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # A real Directus from npm, without containers: installed once per version, run as often as wanted.
 #
-#   directus.sh packages sqlite|pg       the Debian packages that the other commands need
 #   directus.sh install [VERSION]        installs into the cache (3 to 4 minutes, once); prints the path
 #   directus.sh start DIR [VERSION]      runs an instance whose whole state is in DIR; prints its address
 #   directus.sh stop DIR                 ends it and its PostgreSQL; the data stays
@@ -12,6 +11,7 @@
 #   DIRECTUS_PORT    the port to take (default: the one of the last start if it is free, else any free one)
 #   DIRECTUS_ENV     further lines for .env; the last one with a name wins
 #   ADMIN_EMAIL, ADMIN_PASSWORD, ADMIN_TOKEN    at the first start only; made up, and kept in DIR/secrets, if missing
+# `packages directus postgresql`, beside this script, installs what it needs of Debian.
 # FLOW_WORKER_CACHE (default ~/.cache/flow-worker) is where versions are installed; several instances share one
 # installation, which nothing writes to after the install.
 set -euo pipefail
@@ -27,14 +27,6 @@ die() { # die STEP FIX [LOG]: what failed, the end of its log, what to do
 	exit 1
 }
 need() { command -v "$1" > /dev/null || die "$1 is not installed" "apt-get install $2"; }
-
-packages() {
-	case $1 in
-		sqlite) echo npm g++ make python3 curl libsqlite3-dev ;;
-		pg) echo "npm g++ make python3 curl libsqlite3-dev postgresql" ;;
-		*) die "unknown database \"$1\"" "say sqlite or pg" ;;
-	esac
-}
 
 # --- install ---------------------------------------------------------------------------------------------------------
 
@@ -209,7 +201,7 @@ start() { # start VERSION
 	mkdir -p uploads extensions
 	# The database of the first start stays the one of this instance.
 	database=$(cat database 2> /dev/null || echo "${DIRECTUS_DB:-sqlite}" | tee database)
-	packages "$database" > /dev/null
+	case $database in sqlite | pg) ;; *) die "there is no database \"$database\"" "set DIRECTUS_DB to sqlite or pg" ;; esac
 	umask 077
 	echo '{"name":"instance","private":true,"version":"0.0.0","type":"module"}' > package.json # without one Directus loads no extension
 	write_secrets
@@ -259,7 +251,6 @@ enter() { # enter DIR, which is made if `start` wants it
 [ $# -ge 1 ] || usage
 COMMAND=$1
 case "$COMMAND:$#" in
-	packages:2) packages "$2" ;;
 	install:1 | install:2) install "${2:-12.4.0}" ;;
 	start:2 | start:3) enter "$2" && start "${3:-12.4.0}" ;;
 	stop:2) enter "$2" && stop ;;

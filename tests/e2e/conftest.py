@@ -1,0 +1,42 @@
+"""The real Directus of the end-to-end tests: one for the whole run, emptied before each test.
+
+FLOW_WORKER_TEST_DIRECTUS names another version than 12.4.0 (11.17.4 is the second one that is supported); it is
+installed on first use, which takes minutes. Without a licence key 12.x allows 5 active flows: each test starts with
+none."""
+
+import os
+
+import pytest
+
+from directus import Directus
+
+VERSION = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0")
+
+
+@pytest.fixture(scope="session")
+def running_directus():
+    directus = Directus(VERSION)
+    try:
+        directus.start()
+        directus.create_articles()
+        directus.create_worker_user()
+        yield directus
+    finally:
+        directus.remove()
+
+
+@pytest.fixture
+def directus(running_directus):
+    """Directus without articles and flows."""
+    admin = running_directus.admin
+    for flow in admin.get("/flows", fields="id", limit=-1):
+        admin.delete(f"/flows/{flow['id']}")
+    keys = [item["id"] for item in admin.get("/items/articles", fields="id", limit=-1)]
+    if keys:
+        admin.delete("/items/articles", keys)
+    return running_directus
+
+
+@pytest.fixture
+def admin(directus):
+    return directus.admin

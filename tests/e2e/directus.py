@@ -1,0 +1,210 @@
+"""A real Directus for tests, through deploy/directus.sh, and what tests ask of it over REST."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import requests
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "deploy" / "directus.sh"
+ADMIN_TOKEN = "admin-static-token-for-the-tests-0001"
+WORKER_TOKEN = "worker-static-token-for-the-tests-0002"
+ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.com", "Adm1n-password-of-the-tests"
+
+# The collection of the examples. On PostgreSQL 300 characters in meta_description are an error.
+ARTICLES = {
+    "collection": "articles",
+    "meta": {"icon": "article"},
+    "schema": {},
+    "fields": [
+        {"field": "id", "type": "integer", "meta": {"hidden": True, "interface": "input", "readonly": True},
+         "schema": {"is_primary_key": True, "has_auto_increment": True}},
+        {"field": "title", "type": "string", "meta": {"interface": "input"}, "schema": {}},
+        {"field": "content", "type": "text", "meta": {"interface": "input-multiline"}, "schema": {}},
+        {"field": "meta_description", "type": "string", "meta": {"interface": "input"}, "schema": {"max_length": 255}},
+        {"field": "summary", "type": "text", "meta": {"interface": "input-multiline"}, "schema": {}},
+        {"field": "image", "type": "uuid", "meta": {"interface": "file-image", "special": ["file"]}, "schema": {}},
+    ],
+}
+
+
+class DirectusError(Exception):
+    def __init__(self, response):
+        self.status, self.text = response.status_code, response.text
+        try:
+            self.code = response.json()["errors"][0]["extensions"]["code"]
+        except (ValueError, LookupError, TypeError):
+            self.code = None
+        super().__init__(f"{response.request.method} {response.request.path_url}: {self.status} {self.text[:500]}")
+
+
+class Client:
+    """REST as one user. Answers are what stands under `data`; every other answer than 2xx is a DirectusError."""
+
+    def __init__(self, url, token=None):
+        self.url, self.token = url, token
+
+    def raw(self, method, path, **how):
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers.update(how.pop("headers", {}))
+        return requests.request(method, self.url + path, headers=headers, timeout=how.pop("timeout", 60), **how)
+
+    def call(self, method, path, **how):
+        response = self.raw(method, path, **how)
+        if not response.ok:
+            raise DirectusError(response)
+        if not response.content:
+            return None
+        answer = response.json()
+        return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
+
+    def get(self, path, **params):
+        return self.call("GET", path, params=params)
+
+    def post(self, path, body=None, **how):
+        return self.call("POST", path, json=body, **how)
+
+    def patch(self, path, body):
+        return self.call("PATCH", path, json=body)
+
+    def delete(self, path, body=None):
+        return self.call("DELETE", path, json=body)
+
+    def create_flow(self, flow, **changes):
+        """Stores a flow given as a flow object (operation or type, id or key, resolve and reject by either). -> its id"""
+        operations = flow["operations"]
+        created = self.post("/flows", {
+            "name": flow.get("name", "test flow"), "status": flow.get("status", "active"),
+            "accountability": flow.get("accountability", "all"),
+            "trigger": flow["trigger"], "options": flow.get("options", {}), **changes,
+        })
+        ids = {}
+
+        def store(name):
+            """From last to first: Directus wants the next operation to be there."""
+            if name is None or name in ids:
+                return ids.get(name)
+            at, operation = next((i, o) for i, o in enumerate(operations) if name in (o.get("id"), o.get("key")))
+            kind = operation.get("type") or operation.get("operation")
+            ids[name] = self.post("/operations", {
+                "flow": created["id"], "type": kind, "name": operation.get("name", kind),
+                "key": operation.get("key") or (operation.get("id") or f"{kind}_{at + 1}").replace("-", "_"),
+                "position_x": 19 + 18 * at, "position_y": 1, "options": operation.get("options", {}),
+                "resolve": store(operation.get("resolve")), "reject": store(operation.get("reject")),
+            })["id"]
+            return ids[name]
+
+        first = operations[0]
+        if not first.get("id") and not first.get("key"):
+            operations = [dict(first, key="first"), *operations[1:]]
+        self.patch(f"/flows/{created['id']}", {"operation": store(operations[0].get("id") or operations[0]["key"])})
+        return created["id"]
+
+    def flow_runs(self, flow_id):
+        """The flow's log as the Studio shows it, newest first: [{"steps": [...], "data": {...}, "activity": {...}}]"""
+        found = self.get("/revisions", **{
+            "filter[collection][_eq]": "directus_flows", "filter[item][_eq]": flow_id,
+            "filter[activity][action][_eq]": "run", "sort": "-id", "fields": "data,activity.*", "limit": -1,
+        })
+        return [dict(run["data"], activity=run["activity"]) for run in found]
+
+    def event_of(self, item, collection="articles", scope="items.create"):
+        """Creates an item and tells what a real event flow sees of that: -> (key, $trigger, $accountability)"""
+        flow = self.create_flow({
+            "name": "capture", "trigger": "event",
+            "options": {"type": "action", "scope": [scope], "collections": [collection]},
+            "operations": [{"type": "transform", "key": "seen", "options": {"json": {}}}],
+        })
+        try:
+            key = self.post(f"/items/{collection}", item)["id"]
+            data = wait_for(lambda: self.flow_runs(flow), "the event flow has run")[0]["data"]
+            return key, data["$trigger"], data["$accountability"]
+        finally:
+            self.delete(f"/flows/{flow}")
+
+
+def wait_for(condition, what, seconds=60):
+    """Polls until the condition is true; -> its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Directus:
+    """One instance, with its own PostgreSQL (database "pg") or SQLite file."""
+
+    def __init__(self, version="12.4.0", database="pg", env=()):
+        # Not a folder of pytest's: PostgreSQL's own user must be able to walk into it.
+        self.dir = tempfile.mkdtemp(prefix="flow-worker-e2e.", dir="/var/tmp")
+        os.chmod(self.dir, 0o711)
+        self.version, self.database, self.env = version, database, dict(env)
+        self.url = None
+        self.worker_user = None
+
+    def _run(self, *words, **env):
+        done = subprocess.run([SCRIPT, *words], env={**os.environ, **env}, text=True, capture_output=True)
+        assert done.returncode == 0, f"{' '.join(map(str, words))}: {done.stderr}"
+        return done.stdout.strip()
+
+    def start(self):
+        self.url = self._run(
+            "start", self.dir, self.version, DIRECTUS_DB=self.database, ADMIN_EMAIL=ADMIN_EMAIL,
+            ADMIN_PASSWORD=ADMIN_PASSWORD, ADMIN_TOKEN=ADMIN_TOKEN,
+            DIRECTUS_ENV="\n".join(f"{name}={value}" for name, value in self.env.items()),
+        )
+        self.admin = Client(self.url, ADMIN_TOKEN)
+        self.worker = Client(self.url, WORKER_TOKEN)
+        return self
+
+    def stop(self):
+        self._run("stop", self.dir)
+
+    def remove(self):
+        self._run("remove", self.dir)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def install_extension(self, folder, name):
+        """Copies what Directus loads of a built extension. Before start()."""
+        to = pathlib.Path(self.dir) / "extensions" / name
+        shutil.copytree(pathlib.Path(folder) / "dist", to / "dist")
+        shutil.copy(pathlib.Path(folder) / "package.json", to)
+
+    def log(self):
+        return (pathlib.Path(self.dir) / "directus.log").read_text()
+
+    def create_articles(self):
+        self.admin.post("/collections", ARTICLES)
+        self.admin.post("/relations", {
+            "collection": "articles", "field": "image", "related_collection": "directus_files",
+            "schema": {"on_delete": "SET NULL"}, "meta": {"sort_field": None},
+        })
+
+    def create_worker_user(self, fields=("*",)):
+        """The worker's own user: reads and updates articles, reads files and flows, nothing else, no Studio.
+
+        Other `fields` than all need Directus 11, or a licence."""
+        may = [
+            ("articles", "read", ["*"]), ("articles", "update", list(fields)), ("articles", "create", list(fields)),
+            ("directus_files", "read", ["*"]),
+            ("directus_flows", "read", ["*"]), ("directus_operations", "read", ["*"]),
+        ]
+        policy = self.admin.post("/policies", {
+            "name": "AI worker", "icon": "badge", "admin_access": False, "app_access": False,
+            "permissions": {"update": [], "delete": [], "create": [
+                {"collection": c, "action": a, "fields": f, "permissions": {}} for c, a, f in may
+            ]},
+        })
+        role = self.admin.post("/roles", {
+            "name": "AI worker", "policies": {"create": [{"policy": {"id": policy["id"]}}], "update": [], "delete": []},
+        })
+        self.worker_user = self.admin.post("/users", {
+            "first_name": "AI", "last_name": "Worker", "email": "worker@example.com",
+            "role": role["id"], "status": "active", "token": WORKER_TOKEN,
+        })["id"]

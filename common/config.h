@@ -32,32 +32,6 @@ enum provider_kind {
 	PROVIDER_OPENAI_COMPATIBLE
 };
 
-/* Known servers that speak OpenAI's format, each in its own way (providers.md section 7). */
-#define PROVIDER_PRESETS(X)     \
-	X(GENERIC, "generic")   \
-	X(AZURE, "azure")       \
-	X(MISTRAL, "mistral")   \
-	X(OLLAMA, "ollama")     \
-	X(LMSTUDIO, "lmstudio") \
-	X(LLAMACPP, "llamacpp") \
-	X(VLLM, "vllm")
-
-enum provider_preset {
-#define X(constant, name) PRESET_##constant,
-	PROVIDER_PRESETS(X)
-#undef X
-};
-
-/* How the key is sent. */
-enum auth_style {
-	AUTH_DEFAULT,   /* as the provider's documentation says */
-	AUTH_BEARER,    /* Authorization: Bearer KEY */
-	AUTH_X_API_KEY, /* x-api-key: KEY */
-	AUTH_API_KEY,   /* api-key: KEY (Azure) */
-	AUTH_GOOGLE,    /* x-goog-api-key: KEY */
-	AUTH_NONE
-};
-
 /* AI_OPENAI_*, AI_ANTHROPIC_*, AI_GOOGLE_*, AI_OPENAI_COMPATIBLE_[<NAME>_]*. */
 struct provider_config {
 	const char *id; /* "openai", "openai-compatible", "openai-compatible:gpu_box" */
@@ -67,8 +41,11 @@ struct provider_config {
 	const char *base_url; /* without a slash at the end; NULL: not given (openai-compatible) */
 	const char *api_key;  /* NULL: none */
 	const struct http_header *headers; /* further ones; ends with {NULL} */
-	enum provider_preset preset;       /* openai-compatible only */
-	enum auth_style auth_style;
+	/* openai-compatible: "azure", "ollama", ..., guessed from the base URL where not given, else
+	 * "generic"; NULL for the others */
+	const char *preset;
+	const char *auth;      /* "bearer", "x-api-key", "api-key", "none"; NULL: the usual way */
+	uint64_t context_size; /* openai-compatible, Ollama: num_ctx to ask for; 0: leave it */
 	const char *
 		api_version; /* NULL: the default; anthropic-version, Azure's api-version, v1beta */
 	const char *organization, *project; /* OpenAI; NULL: not sent */
@@ -76,8 +53,7 @@ struct provider_config {
 	struct config_list betas;           /* Anthropic's anthropic-beta */
 	struct config_list allowed;         /* unset: the model table's; set: exactly these */
 	const cJSON
-		*models;   /* openai-compatible: [{id, name, context, output, ...}]; NULL: any id */
-	bool tells_source; /* config's own: some variable of it was given */
+		*models; /* openai-compatible: [{id, name, context, output, ...}]; NULL: any id */
 };
 
 /* AI_CREDENTIAL_<NAME>_*: a key for the option `credential`. What is NULL stays the provider's. */
@@ -176,7 +152,10 @@ const struct config *config_load(struct arena *a, const struct config_options *o
 const struct provider_config *config_provider(const struct config *c, const char *id);
 const struct credential_config *config_credential(const struct config *c, const char *name);
 
-const char *provider_preset_name(enum provider_preset preset);
+/* The parts of "provider:model", as AI_DEFAULT_MODEL and flows name it; a model's id may hold colons
+ * itself ("openai-compatible:gpu:qwen3:8b"). NULL: there is no such provider. */
+const struct provider_config *config_split_model(const struct config *c, const char *text,
+						 const char **model);
 
 /* ---- showing ---- */
 

@@ -223,11 +223,10 @@ cJSON *json_copy(struct arena *a, const cJSON *value)
 		made->valuestring = arena_strdup(a, made->valuestring);
 	made->child = NULL;
 	json_each(item, value) {
-		cJSON *copy = json_copy(a, item);
-
 		if (item->string)
-			copy->string = arena_strdup(a, item->string);
-		json_push(made, copy);
+			json_append(a, made, item->string, json_copy(a, item));
+		else
+			json_push(made, json_copy(a, item));
 	}
 	return made;
 }

@@ -181,7 +181,7 @@ static bool scan_escape(struct scan *s)
 	size_t start = s->at++;
 	int c = peek(s);
 
-	if (c < 0 || !strchr("\"\\/bfnrtu", c))
+	if (c <= 0 || !strchr("\"\\/bfnrtu", c))
 		return expected(s, "one of \" \\ / b f n r t u behind a backslash");
 	s->at++;
 	return c != 'u' || scan_unicode_escape(s, start);

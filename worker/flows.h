@@ -1,0 +1,30 @@
+/* worker/flows.h: flows that Directus holds, by id or exact name.
+ *
+ * Only active flows. A definition is fetched once for all who want it at the same time, checked
+ * once, and kept for FLOWS_KEEP_MS or until flows_forget() (Directus' own reload message). */
+#ifndef WORKER_FLOWS_H
+#define WORKER_FLOWS_H
+
+#include "common/call.h"
+#include "worker/flow.h"
+
+struct directus;
+struct flows;
+struct loop;
+
+enum { FLOWS_KEEP_MS = 60000 };
+
+/* ERR_FLOW_NOT_FOUND, ERR_INVALID_JOB and ERR_UNSUPPORTED_OPERATION (what is wrong with it), or what
+ * Directus said. */
+struct flows_call {
+	struct call call;
+	const struct flow
+		*flow; /* in the arena given at the start, which may be kept as long as it is */
+};
+
+struct flows *flows_new(struct loop *l, struct directus *directus);
+void flows_free(struct flows *f); /* nothing may be under way; takes NULL */
+void flows_start(struct flows *f, struct flows_call *c, const char *name, struct arena *a);
+void flows_forget(struct flows *f);
+
+#endif

@@ -1,0 +1,115 @@
+/* What is told of a run: its result and its log. */
+#include "common/secrets.h"
+#include "worker/failure.h"
+#include "worker/run.h"
+#include "worker/run_record.h"
+
+#include <stdio.h>
+
+static cJSON *shared_or_null(struct arena *a, const cJSON *value)
+{
+	return value ? json_share(a, value) : json_null(a);
+}
+
+cJSON *run_result(const struct run *r, const char *status)
+{
+	struct arena *a = r->arena;
+	cJSON *json = json_object(a), *masked;
+
+	json_set_text(a, json, "id", r->with.job->id);
+	json_set_text(a, json, "status", status);
+	json_set(a, json, "last", shared_or_null(a, chain_last(&r->chain)));
+	json_set(a, json, "return", shared_or_null(a, r->returned));
+	json_set(a, json, "error", shared_or_null(a, r->failure));
+	json_set(a, json, "usage", run_usage_json(a, &r->usage));
+	json_set(a, json, "cost", run_cost_json(a, &r->usage));
+	json_set_number(a, json, "attempts", r->with.attempt);
+	json_set_number(a, json, "ms", (double)(r->ended_ms - r->started_ms));
+	masked = json_copy(a, json);
+	secrets_mask_json(a, masked);
+	return masked;
+}
+
+cJSON *run_refused(struct arena *a, const char *id, const struct error *err, uint32_t attempts)
+{
+	cJSON *json = json_object(a);
+
+	json_set_text(a, json, "id", id);
+	json_set_text(a, json, "status", "dead");
+	json_set(a, json, "last", json_null(a));
+	json_set(a, json, "return", json_null(a));
+	json_set(a, json, "error", failure_json(a, err, NULL));
+	json_set(a, json, "usage", json_null(a));
+	json_set(a, json, "cost", json_null(a));
+	json_set_number(a, json, "attempts", attempts);
+	json_set_number(a, json, "ms", 0);
+	return json;
+}
+
+/* ---- the log ---- */
+
+static size_t character_start(const char *text, size_t at)
+{
+	while (at > 0 && ((unsigned char)text[at] & 0xC0) == 0x80)
+		at--;
+	return at;
+}
+
+/* A copy in which no text is longer than max. */
+static cJSON *shortened(struct arena *a, const cJSON *v, size_t max)
+{
+	cJSON *copy;
+	const cJSON *item;
+
+	if (cJSON_IsString(v) && strlen(v->valuestring) > max)
+		return json_text(a, arena_printf(a, "%.*s… (%zu bytes)",
+						 (int)character_start(v->valuestring, max),
+						 v->valuestring, strlen(v->valuestring)));
+	if (cJSON_IsArray(v)) {
+		copy = json_array(a);
+		json_each(item, v)
+			json_push(copy, shortened(a, item, max));
+		return copy;
+	}
+	if (cJSON_IsObject(v)) {
+		copy = json_object(a);
+		json_each(item, v)
+			json_set(a, copy, item->string, shortened(a, item, max));
+		return copy;
+	}
+	return json_copy(a, v);
+}
+
+/* The steps without options and results: what is left when nothing else fits. */
+static cJSON *outlines(struct arena *a, const cJSON *steps)
+{
+	cJSON *list = json_array(a), *copy;
+	const cJSON *step;
+
+	json_each(step, steps) {
+		copy = json_copy(a, step);
+		json_set(a, copy, "options", json_null(a));
+		json_set(a, copy, "result", json_null(a));
+		json_set_bool(a, copy, "cut", true);
+		json_push(list, copy);
+	}
+	return list;
+}
+
+struct str run_log(const struct run *r, size_t max_bytes)
+{
+	static const size_t text_max[] = {16384, 4096, 1024, 256, 64};
+	struct arena *a = r->arena;
+	cJSON *steps = NULL;
+	struct str text = STR("[]");
+
+	for (size_t i = 0; i < ARRAY_LEN(text_max); i++) {
+		steps = shortened(a, r->steps, text_max[i]);
+		secrets_mask_json(a, steps);
+		text = json_print(a, steps);
+		if (text.len <= max_bytes)
+			return text;
+	}
+	text = json_print(a, outlines(a, steps));
+	return text.len <= max_bytes ? text : STR("[]");
+}

@@ -1,0 +1,353 @@
+#include "worker/worker.h"
+
+#include "common/config.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "operations/services.h"
+#include "worker/failure.h"
+#include "worker/queue.h"
+#include "worker/run.h"
+#include "worker/run_record.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { LONGEST_CALL_MS = 120 * 1000, DRAIN_EXTRA_MS = 10 * 1000 };
+
+struct worker {
+	struct worker_options with;
+	struct queue *queue;
+	struct claim_call claim;
+	bool claiming, draining, stopping;
+	struct work *first; /* what runs */
+	size_t running;
+	struct timeout drain_over;
+	void (*drained)(void *arg);
+	void *drained_arg;
+};
+
+/* One job on its way through here; it lives in its lease's arena. */
+struct work {
+	struct task task;
+	struct worker *worker;
+	struct lease *lease;
+	struct job *job; /* NULL: it could not be read */
+	struct run *run; /* NULL: there is none yet */
+	struct finish_call finish;
+	struct work *next, **link;
+};
+
+static task_step read_job, ran, finished;
+
+static void claim_more(struct worker *w);
+
+/* ---- one job ---- */
+
+static struct work *work_of(struct task *t)
+{
+	return container_of(t, struct work, task);
+}
+
+static void log_end(const struct work *k, const char *what, enum log_level level)
+{
+	const struct run *r = k->run;
+
+	log_write(level, what, LOG_TEXT("job", k->lease->id), LOG_TEXT("flow", k->lease->tenant),
+		  LOG_TEXT("code", r->err.code != ERR_OK ? failure_code(&r->err) : NULL),
+		  LOG_TEXT("error", r->err.code != ERR_OK ? r->err.text : NULL),
+		  LOG_TEXT("step", r->node ? r->node->key : NULL),
+		  LOG_NUMBER("attempt", k->lease->attempt),
+		  LOG_NUMBER("ms", r->ended_ms - r->started_ms),
+		  LOG_NUMBER("tokens", r->usage.input_tokens + r->usage.output_tokens),
+		  LOG_NUMBER("costUsd", (double)r->usage.cost_nano / 1e9), LOG_END);
+}
+
+/* What the queue is told for each way in which a run ends. */
+static const struct {
+	enum queue_outcome outcome;
+	const char *status; /* of the result; NULL: the job has none yet */
+	const char *message;
+	enum log_level level;
+} ends[] = {
+	[RUN_DONE] = {QUEUE_DONE,      "done",        "job done",                        LOG_INFO },
+	[RUN_DEAD] = {QUEUE_DEAD,      "dead",        "job failed",                      LOG_WARN },
+	[RUN_CANCELLED] = {QUEUE_CANCELLED, "cancelled",   "job cancelled",                   LOG_INFO },
+	[RUN_HELD] = {QUEUE_HOLD,      "quarantined", "job held for a person to decide", LOG_WARN },
+	[RUN_PARKED] = {QUEUE_PARK,      NULL,          "job parked",                      LOG_DEBUG},
+	[RUN_OUTAGE] = {QUEUE_RETRY,     "dead",        "job put back",                    LOG_WARN },
+	[RUN_RETURNED] = {QUEUE_RETURN,    NULL,          "job given back",                  LOG_INFO },
+	[RUN_LOST] = {QUEUE_RETURN,    NULL,          "lease lost",                      LOG_WARN },
+};
+
+static enum task_next finish_refused(struct work *k, const struct error *err)
+{
+	struct arena *a = k->lease->arena;
+	struct finish finish = {
+		.outcome = QUEUE_DEAD,
+		.result = json_print(a, run_refused(a, k->lease->id, err, k->lease->attempt)),
+		.code = failure_code(err),
+	};
+
+	log_write(LOG_WARN, "job refused", LOG_TEXT("job", k->lease->id), LOG_FAILURE(err),
+		  LOG_END);
+	queue_finish_start(k->lease, &k->finish, &finish);
+	return task_await_either(&k->task, &k->finish.call, finished);
+}
+
+static enum task_next read_job(struct task *t)
+{
+	struct work *k = work_of(t);
+	const struct config *config = k->worker->with.config;
+	struct run_options options = {
+		.use = k->worker->with.services,
+		.journal = &k->lease->journal,
+		.flows = k->worker->with.flows,
+		.lease = k->lease,
+		.attempt = k->lease->attempt,
+		.env = config->flow_env,
+	};
+	struct error err;
+
+	k->job = job_parse(k->lease->body, k->lease->id, config, &err);
+	if (!k->job)
+		return finish_refused(k, &err);
+	options.job = k->job;
+	k->lease->flow = job_tenant(k->job);
+	k->lease->collection = json_get_text(k->job->trigger, "collection");
+	k->lease->user = json_get_text(k->job->accountability, "user");
+	k->run = run_new(&options);
+	run_start(k->run, t->call.loop);
+	if (k->lease->cancelled)
+		run_stop(k->run, ERR_CANCELLED);
+	return task_await_either(t, &k->run->task.call, ran);
+}
+
+static enum task_next ran(struct task *t)
+{
+	struct work *k = work_of(t);
+	const struct run *r = k->run;
+	struct arena *a = r->arena;
+	const char *status = ends[r->outcome].status;
+	struct stored_text note;
+	struct finish finish = {
+		.outcome = ends[r->outcome].outcome,
+		.result = status ? json_print(a, run_result(r, status)) : (struct str){NULL, 0},
+		.log = run_log(r, k->worker->with.config->run_log_max_bytes),
+		.code = r->err.code != ERR_OK ? failure_code(&r->err) : NULL,
+		.at_ms = r->again_ms,
+	};
+
+	log_end(k, ends[r->outcome].message, ends[r->outcome].level);
+	if (r->outcome == RUN_LOST)
+		return task_end(t);
+	if (run_note_text(r, &note)) {
+		finish.texts = &note;
+		finish.text_count = 1;
+	}
+	queue_finish_start(k->lease, &k->finish, &finish);
+	return task_await_either(t, &k->finish.call, finished);
+}
+
+static enum task_next finished(struct task *t)
+{
+	struct work *k = work_of(t);
+
+	if (k->finish.call.err.code != ERR_OK)
+		log_write(LOG_WARN, "job not finished here", LOG_TEXT("job", k->lease->id),
+			  LOG_FAILURE(&k->finish.call.err), LOG_END);
+	else if (k->finish.became_dead)
+		log_write(LOG_WARN, "job failed: no attempt is left", LOG_TEXT("job", k->lease->id),
+			  LOG_END);
+	return task_end(t);
+}
+
+static void work_done(struct call *c)
+{
+	struct work *k = container_of(c, struct work, task.call);
+	struct worker *w = k->worker;
+
+	*k->link = k->next;
+	if (k->next)
+		k->next->link = k->link;
+	w->running--;
+	job_free(k->job);
+	lease_free(k->lease);
+	claim_more(w);
+}
+
+static void work_start(struct worker *w, struct lease *lease)
+{
+	struct work *k = arena_make(lease->arena, struct work);
+
+	k->worker = w;
+	k->lease = lease;
+	lease->run = k;
+	k->next = w->first;
+	k->link = &w->first;
+	if (k->next)
+		k->next->link = &k->next;
+	w->first = k;
+	w->running++;
+	k->task.call.done = work_done;
+	task_start(&k->task, w->with.loop, read_job);
+}
+
+/* ---- claiming ---- */
+
+static void claimed(struct call *c)
+{
+	struct worker *w = container_of(c, struct worker, claim.call);
+
+	w->claiming = false;
+	if (c->err.code != ERR_OK && !w->draining)
+		log_write(LOG_ERROR, "claim failed", LOG_FAILURE(&c->err), LOG_END);
+	for (size_t i = 0; i < w->claim.count; i++)
+		work_start(w, w->claim.leases[i]);
+	claim_more(w);
+}
+
+static void tell_drained(struct worker *w)
+{
+	void (*drained)(void *arg) = w->drained;
+
+	if (!drained || w->running || w->claiming)
+		return;
+	w->drained = NULL;
+	timeout_stop(w->with.loop, &w->drain_over);
+	drained(w->drained_arg);
+}
+
+static void claim_more(struct worker *w)
+{
+	size_t slots = (size_t)w->with.config->worker_concurrency - w->running;
+
+	if (w->draining) {
+		tell_drained(w);
+		return;
+	}
+	w->claim.want = slots;
+	if (w->claiming || slots == 0)
+		return;
+	w->claiming = true;
+	w->claim.call.done = claimed;
+	queue_claim_start(w->queue, &w->claim, slots);
+}
+
+struct worker *worker_new(const struct worker_options *options)
+{
+	struct worker *w = xmalloc(sizeof(*w));
+
+	w->with = *options;
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	assert(w->running == 0 && !w->claiming);
+	free(w);
+}
+
+void worker_start(struct worker *w, struct queue *queue)
+{
+	w->queue = queue;
+	claim_more(w);
+}
+
+size_t worker_running(const struct worker *w)
+{
+	return w->running;
+}
+
+/* ---- stopping ---- */
+
+static uint64_t drain_ms(const struct worker *w)
+{
+	uint64_t longest = LONGEST_CALL_MS;
+
+	if (w->with.config->worker_drain_timeout_ms)
+		return w->with.config->worker_drain_timeout_ms;
+	for (const struct work *k = w->first; k; k = k->next) {
+		double ms = k->run && k->run->op.options
+				    ? json_get_number(k->run->op.options, "timeout", 0)
+				    : 0;
+
+		if (ms > (double)longest && ms < 1e9)
+			longest = (uint64_t)ms;
+	}
+	return longest + DRAIN_EXTRA_MS;
+}
+
+static void drain_time_over(struct timeout *t)
+{
+	struct worker *w = container_of(t, struct worker, drain_over);
+
+	w->stopping = true;
+	log_write(LOG_WARN, "drain time is over: jobs go back to the queue",
+		  LOG_NUMBER("jobs", w->running), LOG_END);
+	for (struct work *k = w->first; k; k = k->next)
+		if (k->run)
+			run_stop(k->run, ERR_SHUTDOWN);
+}
+
+void worker_drain(struct worker *w, void (*done)(void *arg), void *arg)
+{
+	uint64_t ms = drain_ms(w);
+
+	w->draining = true;
+	w->drained = done;
+	w->drained_arg = arg;
+	log_write(LOG_INFO, "stopping: no new jobs, waiting for those that run",
+		  LOG_NUMBER("jobs", w->running), LOG_NUMBER("atMostMs", ms), LOG_END);
+	timeout_start(w->with.loop, &w->drain_over, ms, drain_time_over);
+	if (w->queue)
+		queue_stop_claiming(w->queue);
+	tell_drained(w);
+}
+
+/* ---- what the queue asks and tells ---- */
+
+bool worker_describe(void *arg, struct str body, struct arena *a, struct job_description *out,
+		     struct error *err)
+{
+	struct worker *w = arg;
+	struct job *job = job_parse(body, "-", w->with.config, err);
+	const char *item;
+
+	if (!job)
+		return false;
+	item = job_item(job);
+	out->tenant = arena_strdup(a, job_tenant(job));
+	out->route = arena_strdup(a, job_route(job, w->with.config));
+	out->item = item ? arena_printf(a, "%s:%s", out->tenant, item) : NULL;
+	job_free(job);
+	return true;
+}
+
+void worker_lost(void *arg, struct lease *lease)
+{
+	struct work *k = lease->run;
+
+	(void)arg;
+	if (k && k->run)
+		run_abandon(k->run);
+}
+
+void worker_cancel(void *arg, struct lease *lease)
+{
+	struct work *k = lease->run;
+
+	(void)arg;
+	if (k && k->run)
+		run_stop(k->run, ERR_CANCELLED);
+}
+
+void worker_note(void *arg, const struct error *err)
+{
+	(void)arg;
+	if (err->code == ERR_OK)
+		log_write(LOG_INFO, "queue", LOG_TEXT("message", err->text), LOG_END);
+	else
+		log_write(LOG_WARN, "queue", LOG_FAILURE(err), LOG_END);
+}

@@ -1,0 +1,238 @@
+/* The connection: made, greeted, lost, made again.
+ *
+ *      ┌────────────────────────── lost, after a pause ──────────────────────────┐
+ *      ▼                                                                         │
+ *   RESTING ─► CONNECTING ─► GREETING (AUTH, …) ─► (SUBSCRIBING) ─► UP ─────────┘ */
+#include "common/redis.h"
+
+#include "common/loop.h"
+#include "common/redis_private.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+	PAUSE_MIN_MS = 50, /* the second try; the first is at once */
+	PAUSE_MAX_MS = 1000,
+	STABLE_MS = 1000, /* a connection that lived this long starts the pauses anew */
+};
+
+static void connect_now(struct timeout *t);
+static void link_up(void *arg);
+static void link_reply(void *arg, const redisReply *reply);
+static void link_lost(void *arg, const struct error *err);
+
+static const struct link_events link_events = {link_up, link_reply, link_lost};
+
+bool redis_check_options(const struct redis_options *options, struct error *err)
+{
+	struct arena *a = arena_new();
+	struct redis_target target;
+	bool good = redis_target_parse(&target, options, a, err);
+
+	arena_free(a);
+	return good;
+}
+
+struct redis *redis_new(struct loop *l, const struct redis_options *options)
+{
+	struct redis *r = xmalloc(sizeof(*r));
+
+	r->loop = l;
+	r->arena = arena_new();
+	TAILQ_INIT(&r->sent);
+	TAILQ_INIT(&r->waiting);
+	if (redis_target_parse(&r->target, options, r->arena, &r->error))
+		timeout_start(l, &r->timer, 0, connect_now);
+	return r;
+}
+
+bool redis_is_connected(const struct redis *r)
+{
+	return r->state == UP;
+}
+
+void redis_on_change(struct redis *r, void (*fn)(void *arg, const struct error *err), void *arg)
+{
+	r->changed = fn;
+	r->changed_arg = arg;
+}
+
+void redis_free(struct redis *r)
+{
+	if (!r)
+		return;
+	redis_end_all(&r->sent, ERR_SHUTDOWN, "the connection is being closed");
+	redis_end_all(&r->waiting, ERR_SHUTDOWN, "the connection is being closed");
+	timeout_stop(r->loop, &r->timer);
+	link_close(r->link);
+	arena_free(r->arena);
+	free(r);
+}
+
+/* ---- connecting ---- */
+
+static void tell_change(struct redis *r, const struct error *err)
+{
+	if (r->changed)
+		r->changed(r->changed_arg, err);
+}
+
+/* Half to all of a pause that doubles from try to try: many workers do not come back at once. */
+static uint64_t pause_ms(unsigned tries)
+{
+	uint64_t pause = PAUSE_MIN_MS;
+	uint32_t dice = 0;
+
+	if (tries == 0)
+		return 0;
+	while (--tries > 0 && pause < PAUSE_MAX_MS)
+		pause = u64_min(PAUSE_MAX_MS, pause * 2);
+	(void)!getrandom(&dice, sizeof(dice), 0);
+	return pause / 2 + dice % (pause / 2 + 1);
+}
+
+void redis_connect_again(struct redis *r, const struct error *err)
+{
+	struct error why = *err; /* it may point into what is freed here */
+	bool is_news = r->state == UP || strcmp(r->error.text, why.text) != 0;
+
+	if (r->state == UP && loop_now(r->loop) - r->up_since >= STABLE_MS)
+		r->tries = 0;
+	link_close(r->link);
+	r->link = NULL;
+	r->state = RESTING;
+	r->is_moving = false;
+	r->error = why;
+	timeout_start(r->loop, &r->timer, pause_ms(r->tries++), connect_now);
+	redis_end_all(&r->sent, ERR_REDIS, why.text);
+	if (is_news)
+		tell_change(r, &r->error);
+}
+
+static void link_lost(void *arg, const struct error *err)
+{
+	redis_connect_again(arg, err);
+}
+
+static void open_link(struct redis *r, const struct redis_node *node)
+{
+	r->state = CONNECTING;
+	r->link = link_open(r->loop, &(struct link_options){
+					     .node = *node,
+					     .connect_timeout_ms = r->target.connect_timeout_ms,
+					     .events = &link_events,
+					     .arg = r,
+				     });
+}
+
+static void connect_now(struct timeout *t)
+{
+	struct redis *r = container_of(t, struct redis, timer);
+
+	open_link(r, r->moved.host ? &r->moved : &r->target.node);
+	r->moved.host = NULL; /* where it cannot be reached, the others know better */
+}
+
+/* ---- greeting ---- */
+
+void redis_silent_after_connect(struct timeout *t)
+{
+	struct redis *r = container_of(t, struct redis, timer);
+	struct error err;
+
+	(void)fail(&err, ERR_REDIS, "redis is connected but silent: no answer within %u ms",
+		   r->target.connect_timeout_ms);
+	redis_connect_again(r, &err);
+}
+
+static void greet_words(struct redis *r, enum redis_greeting what, size_t count,
+			const struct str *words)
+{
+	link_send_words(r->link, count, words);
+	r->greetings[r->greeting_count++] = what;
+}
+
+static void link_up(void *arg)
+{
+	struct redis *r = arg;
+	const struct redis_target *t = &r->target;
+	char db[16];
+
+	r->state = GREETING;
+	r->greeting_count = r->next_greeting = 0;
+	if (link_send_login(r->link, &t->login))
+		r->greetings[r->greeting_count++] = GREET_AUTH;
+	if (t->client_name)
+		greet_words(r, GREET_NAME, 3,
+			    (struct str[]){STR("CLIENT"), STR("SETNAME"), str_of(t->client_name)});
+	(void)snprintf(db, sizeof(db), "%d", t->db);
+	if (t->db)
+		greet_words(r, GREET_SELECT, 2, (struct str[]){STR("SELECT"), str_of(db)});
+	/* PING is what a server that loads its data or has lost its master refuses. */
+	greet_words(r, GREET_PING, 1, (struct str[]){STR("PING")});
+	timeout_start(r->loop, &r->timer, t->connect_timeout_ms, redis_silent_after_connect);
+}
+
+void redis_is_up(struct redis *r)
+{
+	timeout_stop(r->loop, &r->timer);
+	r->state = UP;
+	r->up_since = loop_now(r->loop);
+	r->error = (struct error){.code = ERR_OK};
+	redis_send_waiting(r);
+	tell_change(r, NULL);
+}
+
+static bool check_greeting(enum redis_greeting what, const redisReply *reply, struct error *err)
+{
+	static const char *const commands[] = {
+		[GREET_AUTH] = "AUTH",
+		[GREET_NAME] = "CLIENT SETNAME",
+		[GREET_SELECT] = "SELECT",
+		[GREET_PING] = "PING",
+	};
+
+	if (reply->type != REDIS_REPLY_ERROR)
+		return true;
+	(void)redis_fail_by_reply(err, commands[what], (struct str){reply->str, reply->len});
+	switch (what) {
+	case GREET_NAME:
+		return true; /* a user may be forbidden to; it is for the operator's eyes only */
+	case GREET_PING:
+		return strcmp(err->detail, "NOPERM") == 0;
+	case GREET_AUTH:
+	case GREET_SELECT:
+	case GREETINGS:
+		break;
+	}
+	return false;
+}
+
+static void take_greeting(struct redis *r, const redisReply *reply)
+{
+	struct error err;
+
+	if (!check_greeting(r->greetings[r->next_greeting], reply, &err))
+		redis_connect_again(r, &err);
+	else if (++r->next_greeting < r->greeting_count)
+		return;
+	else if (r->channel_count)
+		redis_send_subscribe(r);
+	else
+		redis_is_up(r);
+}
+
+static void link_reply(void *arg, const redisReply *reply)
+{
+	struct redis *r = arg;
+
+	if (r->state == GREETING)
+		take_greeting(r, reply);
+	else if (r->channel_count)
+		redis_take_message(r, reply);
+	else
+		redis_take_reply(r, reply);
+}

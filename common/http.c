@@ -282,9 +282,10 @@ static bool check_request(const struct http_request *req, struct error *err)
 	if (!is_token(req->method))
 		return fail(err, ERR_INVALID_PAYLOAD, "'%.20s' is no HTTP method", req->method);
 	for (const char *c = req->url; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f || *c == '\\')
 			return fail(err, ERR_INVALID_PAYLOAD,
-				    "the URL has a space or a control character at position %d",
+				    "the URL has a space, a backslash or a control character at "
+				    "position %d",
 				    (int)(c - req->url) + 1);
 	for (const struct http_header *h = req->headers; h && h->name; h++) {
 		if (!is_token(h->name))
@@ -510,7 +511,8 @@ static void note_curl_error(struct transfer *t, CURLcode result)
 
 	if (result == CURLE_OPERATION_TIMEDOUT)
 		code = ERR_TIMEOUT;
-	else if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL)
+	else if (t->sends == 0 &&
+		 (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL))
 		code = ERR_INVALID_PAYLOAD;
 	(void)fail(&t->why, code, "%.100s:%u: %s", t->host->name, t->host->port, text);
 }

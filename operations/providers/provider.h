@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/http.h"
 #include "common/json.h"
+#include "operations/providers/sse.h"
 
 /* ---- the model ---- */
 
@@ -189,8 +190,7 @@ struct llm_answer {
 	struct str text;
 	struct str reasoning; /* empty: none was given */
 	enum finish finish;
-	const char *
-		detail; /* the provider's own word for it: "max_output_tokens", "SAFETY"; or NULL */
+	const char *detail; /* the provider's own word: "max_output_tokens", "SAFETY"; or NULL */
 	struct llm_usage usage;
 	const char *request_id, *model; /* or NULL */
 };
@@ -203,39 +203,38 @@ struct llm_reply {
 	uint64_t now_ms; /* time of day, for headers that name an instant */
 };
 
-/* What an error may be told apart by, and what a provider's stream adds to. */
+/* An answer that comes in pieces. */
 struct provider;
 struct llm_stream {
-	struct arena *arena;
 	const struct provider *provider;
-	struct buf text, reasoning;
-	struct llm_answer answer; /* text and reasoning are filled in by stream_end() */
-	bool complete;            /* the protocol's own end was seen */
-	struct error err;         /* an error inside the stream */
-	uint64_t now_ms;
-	void *state; /* the provider's */
+	struct arena *arena;
+	struct buf text, reasoning; /* what has come so far */
+	struct llm_answer answer;   /* the rest of it; text and reasoning by stream_end() */
+	bool complete;              /* the protocol's own end was seen */
+	struct error err;           /* an error inside the stream */
+	struct sse sse;
 };
 
 /* ---- the provider ---- */
 
-enum quota {
-	QUOTA_USAGE,
-	QUOTA_ARRIVAL
-}; /* what its token limit counts: the truth, or at the
-                                              door max(prompt, max_tokens) */
+/* What a provider's token limit counts: what was used, or max(prompt, max_tokens) at the door. */
+enum quota { QUOTA_USAGE, QUOTA_ARRIVAL };
 
 struct provider {
 	const char *name, *default_url;
 	const char *default_auth, *default_version;
 	enum quota quota;
+	double temperature_max;
+	uint32_t stop_max; /* how many stop sequences it takes */
 	/* Fills in method, url, headers and body. Fails only with ERR_INVALID_PAYLOAD. */
 	bool (*write)(const struct llm_question *q, const struct endpoint *e, struct arena *a,
 		      struct http_request *req, struct error *err);
-	/* Of a reply of status 2xx. ERR_INVALID_RESPONSE, or the error that is inside. */
-	bool (*read)(const struct llm_reply *reply, struct arena *a, struct llm_answer *answer,
+	/* The body of a reply of status 2xx that holds no error. What is kept of it is copied.
+	 * ERR_INVALID_RESPONSE, or the error that is inside. */
+	bool (*read)(const cJSON *body, struct arena *a, struct llm_answer *answer,
 		     struct error *err);
-	/* One event of a stream. Sets s->complete or s->err, or adds. */
-	void (*event)(struct llm_stream *s, struct str name, struct str data);
+	/* One event of a stream that is no error. Sets s->complete or s->err, or adds. */
+	void (*event)(struct llm_stream *s, struct str name, const cJSON *data);
 };
 
 extern const struct provider provider_openai, provider_openai_responses, provider_anthropic,
@@ -263,9 +262,11 @@ struct llm_limits {
 };
 void provider_limits(const struct llm_reply *reply, struct llm_limits *limits);
 
+/* A stream: start, feed with what comes, end. */
 enum { STREAM_TEXT_MAX = 8 * 1024 * 1024 };
-void stream_init(struct llm_stream *s, const struct provider *p, struct arena *a, uint64_t now_ms);
-/* After the last event. ERR_UNAVAILABLE with detail "STREAM_INTERRUPTED" if it was cut. */
+void stream_init(struct llm_stream *s, const struct provider *p, struct arena *a);
+void stream_feed(struct llm_stream *s, struct str piece);
+/* ERR_UNAVAILABLE with detail "STREAM_INTERRUPTED" if it was cut; the answer holds what came. */
 bool stream_end(struct llm_stream *s, struct llm_answer *answer, struct error *err) NODISCARD;
 
 #endif

@@ -225,15 +225,12 @@ static bool in_list(const char *list, const char *name)
 
 static bool text_has(const char *message, const char *list)
 {
-	char text[80];
-
-	for (const char *p = list; p && message;) {
+	for (const char *p = list; p && message; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL) {
 		size_t len = strcspn(p, "|");
 
-		(void)snprintf(text, sizeof(text), "%.*s", (int)len, p);
-		if (strcasestr(message, text))
-			return true;
-		p = p[len] ? p + len + 1 : NULL;
+		for (const char *at = message; *at; at++)
+			if (strncasecmp(at, p, len) == 0)
+				return true;
 	}
 	return false;
 }

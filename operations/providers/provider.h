@@ -11,6 +11,7 @@
 #define OPERATIONS_PROVIDERS_PROVIDER_H
 
 #include "common/buf.h"
+#include "common/config.h"
 #include "common/http.h"
 #include "common/json.h"
 #include "operations/providers/sse.h"
@@ -134,38 +135,42 @@ struct llm_question {
 	bool stream;
 };
 
-/* Where it goes: made from the configuration for one provider and one credential. */
+/* Where it goes: made by llm.c from the configuration, for one provider and one credential. */
 struct preset;
 struct endpoint {
-	const char *provider;              /* "openai", "openai-compatible:local" */
+	const char *id;                    /* "openai", "openai-compatible:local" */
 	const char *base_url;              /* without a slash at the end */
 	const char *key;                   /* or NULL */
-	const struct http_header *headers; /* more of them, ends with {NULL}; or NULL */
-	const struct preset *preset;       /* how a compatible server differs; never NULL */
+	const struct http_header *headers; /* further ones, ends with {NULL}; or NULL */
+	const struct preset *preset;       /* never NULL */
+	enum auth_style auth;              /* AUTH_DEFAULT: the provider's, or the preset's */
 	const char *api_version;           /* or NULL: the provider's default */
-	const char *auth;                  /* "bearer", "x-api-key", "api-key"; or NULL: default */
-	uint32_t context_size;             /* ollama: num_ctx to ask for; 0: leave it */
+	const char *organization, *project, *workspace; /* or NULL */
+	const char *betas;                              /* "a,b", or NULL */
 };
 
-/* What an OpenAI-compatible server wants differently. */
+/* How a server that speaks OpenAI's format differs from the others. OpenAI itself is one. */
 struct preset {
-	const char *name, *default_url;
-	const char *auth;            /* "bearer" or "api-key" */
+	const char *default_url; /* or NULL */
+	enum auth_style auth;
 	const char *max_tokens_name; /* "max_tokens" or "max_completion_tokens" */
 	bool usage_in_stream;        /* takes stream_options.include_usage */
 	bool schema;                 /* takes response_format json_schema */
-	bool reasoning_effort;       /* takes reasoning_effort */
-	bool reasoning_high_only;    /* ... with "high" and "none" only */
+	bool effort;                 /* takes reasoning_effort */
+	bool effort_high_or_none;    /* ... but only these two */
+	bool detail;                 /* takes the detail of a picture */
 	bool pdf_file, pdf_url;      /* PDF as a file part, as a document_url */
-	bool responses;              /* has /responses */
+	bool call_id;                /* takes X-Client-Request-Id */
+	bool responses;              /* has /responses, for models that need it */
 	bool cuts_silently;          /* a prompt that is too long is cut without a word */
 	bool is_free;                /* a model without a price costs nothing */
+	uint32_t context;            /* of a model that says nothing; 0: 128000 */
 	uint32_t concurrency;        /* default; 0: no limit of its own */
-	uint32_t patience_ms;        /* how long the first byte may take by default; 0: as usual */
+	uint32_t patience_ms;        /* how long an answer may take by default; 0: as everywhere */
 };
 
-const struct preset *preset_find(const char *name); /* NULL: there is none */
-const struct preset *preset_table(size_t *count);
+extern const struct preset preset_openai; /* the one of api.openai.com, and of the other wires */
+const struct preset *preset_of(enum provider_preset preset);
 
 /* ---- the answer ---- */
 
@@ -222,7 +227,8 @@ enum quota { QUOTA_USAGE, QUOTA_ARRIVAL };
 
 struct provider {
 	const char *name, *default_url;
-	const char *default_auth, *default_version;
+	enum auth_style default_auth;
+	const char *default_version; /* or NULL */
 	enum quota quota;
 	double temperature_max;
 	uint32_t stop_max; /* how many stop sequences it takes */
@@ -243,7 +249,8 @@ extern const struct provider provider_openai, provider_openai_responses, provide
 /* "openai", "openai-compatible", "openai-compatible:<name>"; NULL: there is none. */
 const struct provider *provider_find(const char *name);
 /* The one that speaks for this model: OpenAI's Responses where the model needs it. */
-const struct provider *provider_for(const struct provider *p, const struct model *m);
+const struct provider *provider_for(const struct provider *p, const struct endpoint *e,
+				    const struct model *m);
 const struct provider *const *provider_table(size_t *count);
 
 /* ---- what all of them share (provider.c) ---- */
@@ -263,7 +270,7 @@ struct llm_limits {
 void provider_limits(const struct llm_reply *reply, struct llm_limits *limits);
 
 /* A stream: start, feed with what comes, end. */
-enum { STREAM_TEXT_MAX = 8 * 1024 * 1024 };
+enum { STREAM_TEXT_MAX = HTTP_REPLY_MAX };
 void stream_init(struct llm_stream *s, const struct provider *p, struct arena *a);
 void stream_feed(struct llm_stream *s, struct str piece);
 /* ERR_UNAVAILABLE with detail "STREAM_INTERRUPTED" if it was cut; the answer holds what came. */

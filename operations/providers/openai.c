@@ -127,6 +127,14 @@ static void set_stream(const struct preset *preset, struct arena *a, cJSON *body
 		json_set(a, body, "stream_options", options);
 }
 
+static cJSON *context_option(const struct endpoint *e, struct arena *a)
+{
+	cJSON *options = json_object(a);
+
+	json_set_number(a, options, "num_ctx", (double)e->context_size);
+	return options;
+}
+
 static bool openai_write(const struct llm_question *q, const struct endpoint *e, struct arena *a,
 			 struct http_request *req, struct error *err)
 {
@@ -155,6 +163,8 @@ static bool openai_write(const struct llm_question *q, const struct endpoint *e,
 		if (q->cache_key)
 			json_set_text(a, body, "prompt_cache_key", q->cache_key);
 	}
+	if (preset->context_option && e->context_size)
+		json_set(a, body, "options", context_option(e, a));
 	if (q->stream)
 		set_stream(preset, a, body);
 	if (e->api_version) /* Azure's classic addresses */

@@ -1,7 +1,10 @@
 /* operations/providers/presets.c: how servers that speak OpenAI's format differ. */
 #include "operations/providers/provider.h"
 
+#include <strings.h>
+
 const struct preset preset_openai = {
+	.name = "openai",
 	.default_url = "https://api.openai.com/v1",
 	.auth = AUTH_BEARER,
 	.max_tokens_name = "max_completion_tokens",
@@ -16,66 +19,89 @@ const struct preset preset_openai = {
 
 static const struct preset presets[] = {
   /* The subset that every server knows. */
-	[PRESET_GENERIC] = {.auth = AUTH_BEARER,                        .max_tokens_name = "max_tokens", .call_id = true},
-	[PRESET_AZURE] = { .auth = AUTH_API_KEY,
-			    .max_tokens_name = "max_completion_tokens",
-			    .usage_in_stream = true,
-			    .schema = true,
-			    .effort = true,
-			    .detail = true,
-			    .pdf_file = true,
-			    .call_id = true,
-			    .responses = true},
+	{.name = "generic",       .auth = AUTH_BEARER, .max_tokens_name = "max_tokens", .call_id = true},
+	{ .name = "azure",
+	 .auth = AUTH_API_KEY,
+	 .max_tokens_name = "max_completion_tokens",
+	 .usage_in_stream = true,
+	 .schema = true,
+	 .effort = true,
+	 .detail = true,
+	 .pdf_file = true,
+	 .call_id = true,
+	 .responses = true},
  /* Answers 422 to any field it does not know. */
-	[PRESET_MISTRAL] = {									       .default_url = "https://api.mistral.ai/v1",
-			    .auth = AUTH_BEARER,
-			    .max_tokens_name = "max_tokens",
-			    .schema = true,
-			    .effort = true,
-			    .effort_high_or_none = true,
-			    .pdf_url = true,
-			    .call_id = true},
+	{										 .name = "mistral",
+	 .default_url = "https://api.mistral.ai/v1",
+	 .auth = AUTH_BEARER,
+	 .max_tokens_name = "max_tokens",
+	 .schema = true,
+	 .effort = true,
+	 .effort_high_or_none = true,
+	 .pdf_url = true,
+	 .call_id = true},
  /* Loads the model at the first call; cuts a prompt that is longer than its window. */
-	[PRESET_OLLAMA] = {										 .default_url = "http://localhost:11434/v1",
-			    .auth = AUTH_BEARER,
-			    .max_tokens_name = "max_tokens",
-			    .usage_in_stream = true,
-			    .schema = true,
-			    .effort = true,
-			    .call_id = true,
-			    .cuts_silently = true,
-			    .is_free = true,
-			    .context = 4096,
-			    .concurrency = 1,
-			    .patience_ms = 600000},
-	[PRESET_LMSTUDIO] = {									    .default_url = "http://localhost:1234/v1",
-                            .auth = AUTH_BEARER,
-                            .max_tokens_name = "max_tokens",
-                            .usage_in_stream = true,
-                            .schema = true,
-                            .call_id = true,
-                            .cuts_silently = true,
-                            .is_free = true,
-                            .concurrency = 1,
-                            .patience_ms = 600000},
-	[PRESET_LLAMACPP] = {										.default_url = "http://localhost:8080/v1",
-                            .auth = AUTH_BEARER,
-                            .max_tokens_name = "max_tokens",
-                            .usage_in_stream = true,
-                            .schema = true,
-                            .call_id = true,
-                            .is_free = true,
-                            .concurrency = 1,
-                            .patience_ms = 600000},
-	[PRESET_VLLM] = {								.auth = AUTH_BEARER,
-			    .max_tokens_name = "max_tokens",
-			    .usage_in_stream = true,
-			    .schema = true,
-			    .call_id = true,
-			    .is_free = true},
+	{										   .name = "ollama",
+	 .default_url = "http://localhost:11434/v1",
+	 .auth = AUTH_BEARER,
+	 .max_tokens_name = "max_tokens",
+	 .usage_in_stream = true,
+	 .schema = true,
+	 .effort = true,
+	 .call_id = true,
+	 .cuts_silently = true,
+	 .is_free = true,
+	 .context = 4096,
+	 .concurrency = 1,
+	 .patience_ms = 600000},
+	{									      .name = "lmstudio",
+	 .default_url = "http://localhost:1234/v1",
+	 .auth = AUTH_BEARER,
+	 .max_tokens_name = "max_tokens",
+	 .usage_in_stream = true,
+	 .schema = true,
+	 .call_id = true,
+	 .cuts_silently = true,
+	 .is_free = true,
+	 .concurrency = 1,
+	 .patience_ms = 600000},
+	{										  .name = "llamacpp",
+	 .default_url = "http://localhost:8080/v1",
+	 .auth = AUTH_BEARER,
+	 .max_tokens_name = "max_tokens",
+	 .usage_in_stream = true,
+	 .schema = true,
+	 .call_id = true,
+	 .is_free = true,
+	 .concurrency = 1,
+	 .patience_ms = 600000},
+	{									  .name = "vllm",
+	 .auth = AUTH_BEARER,
+	 .max_tokens_name = "max_tokens",
+	 .usage_in_stream = true,
+	 .schema = true,
+	 .call_id = true,
+	 .is_free = true},
 };
 
-const struct preset *preset_of(enum provider_preset preset)
+const struct preset *preset_find(const char *name)
 {
-	return &presets[preset];
+	for (size_t i = 0; name && i < ARRAY_LEN(presets); i++)
+		if (strcasecmp(presets[i].name, name) == 0)
+			return &presets[i];
+	return name ? NULL : &presets[0];
+}
+
+enum auth_style auth_find(const char *name)
+{
+	static const char *const names[] = {
+		[AUTH_BEARER] = "bearer",   [AUTH_X_API_KEY] = "x-api-key",
+		[AUTH_API_KEY] = "api-key", [AUTH_GOOGLE] = "x-goog-api-key",
+		[AUTH_NONE] = "none",
+	};
+
+	for (size_t i = 1; name && i < ARRAY_LEN(names); i++)
+		if (strcasecmp(names[i], name) == 0)
+			return (enum auth_style)i;
+	return AUTH_DEFAULT;
 }

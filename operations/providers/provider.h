@@ -11,7 +11,6 @@
 #define OPERATIONS_PROVIDERS_PROVIDER_H
 
 #include "common/buf.h"
-#include "common/config.h"
 #include "common/http.h"
 #include "common/json.h"
 #include "operations/providers/sse.h"
@@ -135,6 +134,19 @@ struct llm_question {
 	bool stream;
 };
 
+/* How the key is sent. */
+enum auth_style {
+	AUTH_DEFAULT,   /* as the provider, or the preset, wants it */
+	AUTH_BEARER,    /* Authorization: Bearer KEY */
+	AUTH_X_API_KEY, /* x-api-key: KEY */
+	AUTH_API_KEY,   /* api-key: KEY (Azure) */
+	AUTH_GOOGLE,    /* x-goog-api-key: KEY */
+	AUTH_NONE
+};
+
+enum auth_style
+auth_find(const char *name); /* "x-api-key"; NULL and what is unknown: AUTH_DEFAULT */
+
 /* Where it goes: made by llm.c from the configuration, for one provider and one credential. */
 struct preset;
 struct endpoint {
@@ -143,15 +155,16 @@ struct endpoint {
 	const char *key;                   /* or NULL */
 	const struct http_header *headers; /* further ones, ends with {NULL}; or NULL */
 	const struct preset *preset;       /* never NULL */
-	enum auth_style auth;              /* AUTH_DEFAULT: the provider's, or the preset's */
-	const char *api_version;           /* or NULL: the provider's default */
+	enum auth_style auth;
+	const char *api_version;                        /* or NULL: the provider's default */
 	const char *organization, *project, *workspace; /* or NULL */
 	const char *betas;                              /* "a,b", or NULL */
+	uint64_t context_size; /* Ollama: num_ctx to ask for; 0: leave it */
 };
 
 /* How a server that speaks OpenAI's format differs from the others. OpenAI itself is one. */
 struct preset {
-	const char *default_url; /* or NULL */
+	const char *name, *default_url; /* the latter or NULL */
 	enum auth_style auth;
 	const char *max_tokens_name; /* "max_tokens" or "max_completion_tokens" */
 	bool usage_in_stream;        /* takes stream_options.include_usage */
@@ -162,6 +175,7 @@ struct preset {
 	bool pdf_file, pdf_url;      /* PDF as a file part, as a document_url */
 	bool call_id;                /* takes X-Client-Request-Id */
 	bool responses;              /* has /responses, for models that need it */
+	bool context_option;         /* takes options.num_ctx */
 	bool cuts_silently;          /* a prompt that is too long is cut without a word */
 	bool is_free;                /* a model without a price costs nothing */
 	uint32_t context;            /* of a model that says nothing; 0: 128000 */
@@ -170,7 +184,7 @@ struct preset {
 };
 
 extern const struct preset preset_openai; /* the one of api.openai.com, and of the other wires */
-const struct preset *preset_of(enum provider_preset preset);
+const struct preset *preset_find(const char *name); /* "generic" for NULL; NULL: there is none */
 
 /* ---- the answer ---- */
 

@@ -1,0 +1,600 @@
+#include "operations/models.h"
+
+#include <ctype.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+enum { DEFAULT_CONTEXT = 128000, DEFAULT_OUTPUT = 16000, FACTORS_MAX = 256 };
+
+struct factor {
+	char name[160]; /* provider/model */
+	double value;
+};
+
+struct models {
+	struct arena *arena;
+	const struct config *config;
+	const cJSON *families, *entries; /* the program's own */
+	struct factor factors[FACTORS_MAX];
+	size_t factor_count;
+};
+
+/* ---- reading an entry ---- */
+
+static const char *const sampling_names[] = {[SAMPLING_ANY] = "any",
+					     [SAMPLING_ONE] = "one",
+					     [SAMPLING_WITHOUT_REASONING] = "without-reasoning",
+					     [SAMPLING_NEVER] = "never"};
+static const char *const thinking_names[] = {[THINKING_EFFORT] = "effort",
+					     [THINKING_ADAPTIVE] = "adaptive",
+					     [THINKING_ALWAYS] = "always",
+					     [THINKING_BUDGET] = "budget",
+					     [THINKING_LEVEL] = "level"};
+static const char *const image_names[] = {
+	[IMAGE_UNKNOWN] = "unknown",           [IMAGE_TILES] = "tiles",
+	[IMAGE_PATCHES] = "patches",           [IMAGE_CLAUDE] = "claude",
+	[IMAGE_CLAUDE_LARGE] = "claude-large", [IMAGE_GEMINI_TILES] = "gemini-tiles",
+	[IMAGE_GEMINI_FLAT] = "gemini-flat"};
+static const char *const tokenizer_names[] = {[TOKENIZER_O200K] = "o200k",
+					      [TOKENIZER_CL100K] = "cl100k",
+					      [TOKENIZER_CLAUDE] = "claude",
+					      [TOKENIZER_CLAUDE_NEW] = "claude-new"};
+
+/* The place of a member's text in a list of names, or what it was before. */
+static unsigned choice(const cJSON *entry, const char *member, const char *const *names,
+		       size_t count, unsigned before)
+{
+	const char *text = json_get_text(entry, member);
+
+	for (unsigned i = 0; text && i < count; i++)
+		if (strcmp(names[i], text) == 0)
+			return i;
+	return before;
+}
+#define CHOICE(entry, member, names, before) \
+	choice((entry), (member), (names), ARRAY_LEN(names), (unsigned)(before))
+
+static uint32_t count_of(const cJSON *entry, const char *member, uint32_t before)
+{
+	double number = json_get_number(entry, member, before);
+
+	return number >= 0 && number <= UINT32_MAX ? (uint32_t)number : before;
+}
+
+static unsigned read_efforts(const cJSON *list, unsigned before)
+{
+	const cJSON *item;
+	unsigned efforts = 0;
+
+	if (!cJSON_IsArray(list))
+		return before;
+	json_each(item, list) {
+		if (cJSON_IsString(item) && effort_find(item->valuestring) != EFFORT_UNSET)
+			efforts |= 1U << effort_find(item->valuestring);
+	}
+	return efforts;
+}
+
+static void read_rules(struct model *m, const cJSON *entry)
+{
+	m->efforts = read_efforts(json_get(entry, "efforts"), m->efforts);
+	m->responses = json_get_bool(entry, "responses", m->responses);
+	m->penalties = json_get_bool(entry, "penalties", m->penalties);
+	m->stop = json_get_bool(entry, "stop", m->stop);
+	m->no_system = json_get_bool(entry, "noSystem", m->no_system);
+	m->schema = json_get_bool(entry, "schema", m->schema);
+	m->sampling = (enum sampling)CHOICE(entry, "sampling", sampling_names, m->sampling);
+	m->thinking = (enum thinking)CHOICE(entry, "thinking", thinking_names, m->thinking);
+	m->image_rule = (enum image_rule)CHOICE(entry, "image", image_names, m->image_rule);
+	m->tokenizer = (enum tokenizer)CHOICE(entry, "tokenizer", tokenizer_names, m->tokenizer);
+	m->budget_min = count_of(entry, "budgetMin", m->budget_min);
+	m->budget_max = count_of(entry, "budgetMax", m->budget_max);
+	m->image_base = count_of(entry, "imageBase", m->image_base);
+	m->image_tile = count_of(entry, "imageTile", m->image_tile);
+}
+
+static uint64_t price_of(const cJSON *cost, const char *member, uint64_t before)
+{
+	const cJSON *price = json_get(cost, member);
+
+	/* Dollars per million tokens are micro-dollars per token: times 1e6, pico-dollars. */
+	if (!cJSON_IsNumber(price) || price->valuedouble < 0 || price->valuedouble > 1e6)
+		return before;
+	return (uint64_t)llround(price->valuedouble * 1e6);
+}
+
+static uint64_t share_of(const cJSON *entry, const char *member, uint64_t price, uint64_t before)
+{
+	const cJSON *factor = json_get(entry, member);
+
+	return cJSON_IsNumber(factor) ? (uint64_t)llround((double)price * factor->valuedouble)
+				      : before;
+}
+
+static void read_prices(struct model *m, const cJSON *entry)
+{
+	const cJSON *cost = json_get(entry, "cost");
+
+	if (cJSON_IsObject(cost)) {
+		m->price_input = price_of(cost, "input", m->price_input);
+		m->price_output = price_of(cost, "output", m->price_output);
+		m->price_cached = price_of(cost, "cachedInput", m->price_input);
+		m->price_cache_write = price_of(cost, "cacheWrite", m->price_input);
+		m->price_known = true;
+	}
+}
+
+static void read_entry(struct model *m, const cJSON *entry)
+{
+	const cJSON *limit = json_get(entry, "limit");
+	const char *name = json_get_text(entry, "name");
+	const char *retires = json_get_text(entry, "retires");
+
+	if (!cJSON_IsObject(limit))
+		limit = entry;
+	m->name = name ? name : m->name;
+	m->retires = retires ? retires : m->retires;
+	m->context = count_of(limit, "context", m->context);
+	m->output = count_of(limit, "output", m->output);
+	m->attachment = json_get_bool(entry, "attachment", m->attachment);
+	m->reasoning = json_get_bool(entry, "reasoning", m->reasoning);
+	if (cJSON_IsObject(json_get(entry, "providerOptions")))
+		m->options = json_get(entry, "providerOptions");
+	read_rules(m, entry);
+	read_prices(m, entry);
+}
+
+/* ---- looking up ---- */
+
+static bool is_for(const cJSON *entry, const char *provider)
+{
+	const char *name = json_get_text(entry, "provider");
+
+	return !name || strcasecmp(name, provider) == 0;
+}
+
+static const cJSON *find_entry(const cJSON *list, const char *provider, const char *id)
+{
+	const cJSON *entry, *found = NULL;
+
+	json_each(entry, list) /* the last one counts */
+	{
+		const char *name = json_get_text(entry, "model");
+
+		if (!name)
+			name = json_get_text(entry, "id");
+		if (name && strcmp(name, id) == 0 && is_for(entry, provider))
+			found = entry;
+	}
+	return found;
+}
+
+static size_t plain_letters(const char *pattern)
+{
+	size_t count = 0;
+
+	for (; *pattern; pattern++)
+		if (*pattern == '[')
+			pattern += strcspn(pattern, "]");
+		else if (*pattern != '*')
+			count++;
+	return count;
+}
+
+static const cJSON *find_family(const cJSON *list, const char *provider, const char *id)
+{
+	const cJSON *entry, *found = NULL;
+	size_t best = 0;
+
+	json_each(entry, list) {
+		const char *match = json_get_text(entry, "match");
+
+		if (!match || !is_for(entry, provider) || fnmatch(match, id, 0) != 0)
+			continue;
+		if (!found || plain_letters(match) >= best) {
+			found = entry;
+			best = plain_letters(match);
+		}
+	}
+	return found;
+}
+
+/* "-20250929" or "-2025-04-14" at the end. */
+static size_t length_without_date(const char *id)
+{
+	static const char *const shapes[] = {"-dddd-dd-dd", "-dddddddd"};
+	size_t len = strlen(id);
+
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		size_t date = strlen(shapes[i]), j = 0;
+
+		if (len <= date)
+			continue;
+		while (j < date && (shapes[i][j] == 'd' ? isdigit((unsigned char)id[len - date + j])
+							: id[len - date + j] == '-'))
+			j++;
+		if (j == date)
+			return len - date;
+	}
+	return len;
+}
+
+/* What kind of provider, for tables: all compatible ones are one there. */
+static const char *kind_name(const struct provider_config *p)
+{
+	const struct provider *provider = provider_find(p->id);
+
+	return provider ? provider->name : p->id;
+}
+
+struct lookup {
+	const struct models *models;
+	const struct provider_config *provider;
+	struct arena *arena;
+};
+
+static const cJSON *find_in(const struct lookup *l, const cJSON *list, const char *id)
+{
+	const char *bare = arena_strndup(l->arena, id, length_without_date(id));
+	const cJSON *entry = find_entry(list, l->provider->id, id);
+
+	if (!entry)
+		entry = find_entry(list, kind_name(l->provider), id);
+	if (!entry)
+		entry = find_entry(list, l->provider->id, bare);
+	return entry ? entry : find_entry(list, kind_name(l->provider), bare);
+}
+
+static void apply_family(const struct lookup *l, struct model *m, const char *kind, const char *id)
+{
+	const cJSON *family = find_family(l->models->families, kind, id);
+	const cJSON *own = find_family(l->models->config->ai_models, kind, id);
+
+	if (family)
+		read_entry(m, family);
+	if (own)
+		read_entry(m, own);
+}
+
+static void apply(const struct lookup *l, struct model *m, const cJSON *list, const char *id)
+{
+	const cJSON *entry = find_in(l, list, id);
+
+	if (entry) {
+		read_entry(m, entry);
+		m->listed = true;
+	}
+}
+
+/* A deployment's own name: the rules of the model behind it. */
+static const char *base_of(const struct lookup *l, const char *id)
+{
+	const cJSON *entry = find_in(l, l->models->config->ai_models, id);
+	const char *base = json_get_text(entry, "base");
+
+	if (!base)
+		base = json_get_text(find_in(l, l->provider->models, id), "base");
+	return base;
+}
+
+static const char *provider_of_base(const struct lookup *l, const char *base)
+{
+	static const char *const names[] = {"openai", "anthropic", "google"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct provider_config p = {.id = names[i]};
+		struct lookup there = {l->models, &p, l->arena};
+
+		if (find_in(&there, l->models->entries, base))
+			return names[i];
+	}
+	return kind_name(l->provider);
+}
+
+static void apply_base(const struct lookup *l, struct model *m, const char *base)
+{
+	struct provider_config p = {.id = provider_of_base(l, base)};
+	struct lookup there = {l->models, &p, l->arena};
+
+	apply_family(&there, m, p.id, base);
+	apply(&there, m, l->models->entries, base);
+}
+
+/* The prices that follow from others, by the factors of the family. */
+static void derive_prices(const struct lookup *l, struct model *m, const char *kind, const char *id)
+{
+	const cJSON *family = find_family(l->models->families, kind, id);
+
+	if (m->price_cached == m->price_input)
+		m->price_cached = share_of(family, "cachedFactor", m->price_input, m->price_cached);
+	if (m->price_cache_write == m->price_input)
+		m->price_cache_write =
+			share_of(family, "cacheWriteFactor", m->price_input, m->price_cache_write);
+}
+
+const struct model *models_find(const struct models *models, const struct provider_config *p,
+				const char *id, struct arena *a)
+{
+	struct lookup l = {models, p, a};
+	struct model *m = arena_make(a, struct model);
+	const struct preset *preset = p->preset ? preset_find(p->preset) : NULL;
+	const char *base = base_of(&l, id);
+
+	m->provider = p->id;
+	m->id = arena_strdup(a, id);
+	m->name = m->id;
+	m->context = preset && preset->context ? preset->context : DEFAULT_CONTEXT;
+	m->output = DEFAULT_OUTPUT;
+	m->stop = true;
+	apply_family(&l, m, kind_name(p), id);
+	if (base)
+		apply_base(&l, m, base);
+	apply(&l, m, models->entries, id);
+	apply(&l, m, p->models, id);
+	apply(&l, m, models->config->ai_models, id);
+	if (preset && preset->context_option && p->context_size)
+		m->context = (uint32_t)u64_min(p->context_size, UINT32_MAX);
+	if (m->output > m->context)
+		m->output = m->context;
+	if (!m->price_known && preset && preset->is_free)
+		m->price_known = true;
+	derive_prices(&l, m, base ? provider_of_base(&l, base) : kind_name(p), base ? base : id);
+	return m;
+}
+
+static bool in_list(const struct config_list *list, const char *id)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], id) == 0)
+			return true;
+	return false;
+}
+
+bool models_allowed(const struct provider_config *p, const struct model *m, struct error *err)
+{
+	if (!p->enabled)
+		return fail(err, ERR_NOT_CONFIGURED,
+			    "provider '%s' is not configured: set its key (AI_…_API_KEY) or, for a "
+			    "compatible server, its base URL",
+			    p->id);
+	if (p->allowed.set ? in_list(&p->allowed, m->id) : m->listed)
+		return true;
+	if (!p->allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE && !p->models)
+		return true; /* any id */
+	return fail(err, ERR_MODEL_NOT_ALLOWED, "model '%s' of provider '%s' is not allowed: %s",
+		    m->id, p->id,
+		    p->allowed.set ? "it is not in the provider's …_ALLOWED_MODELS"
+		    : p->kind == PROVIDER_OPENAI_COMPATIBLE
+			    ? "it is not in the provider's …_MODELS"
+			    : "it is not in the model table; add it to the provider's "
+			      "…_ALLOWED_MODELS or to AI_MODELS");
+}
+
+static bool lists(const struct models *models, const struct provider_config *p, const char *id)
+{
+	struct arena *a = arena_new();
+	struct lookup l = {models, p, a};
+	bool found = find_in(&l, models->entries, id) || find_in(&l, p->models, id) ||
+		     find_in(&l, models->config->ai_models, id) || in_list(&p->allowed, id);
+
+	arena_free(a);
+	return found;
+}
+
+const struct provider_config *models_provider(const struct models *models, const char *id)
+{
+	const struct provider_config *found = NULL;
+
+	for (size_t i = 0; i < models->config->provider_count; i++) {
+		const struct provider_config *p = &models->config->providers[i];
+
+		if (!p->enabled || !lists(models, p, id))
+			continue;
+		if (found)
+			return NULL;
+		found = p;
+	}
+	return found;
+}
+
+/* ---- all of them ---- */
+
+struct listing {
+	const struct model **list;
+	size_t count;
+};
+
+static void list_one(const struct models *models, const struct provider_config *p, const char *id,
+		     struct listing *out, struct arena *a)
+{
+	for (size_t i = 0; i < out->count; i++)
+		if (strcmp(out->list[i]->id, id) == 0)
+			return;
+	out->list[out->count++] = models_find(models, p, id, a);
+}
+
+const struct model *const *models_list(const struct models *models, const struct provider_config *p,
+				       struct arena *a)
+{
+	const cJSON *const lists[] = {models->entries, p->models, models->config->ai_models};
+	struct listing out = {NULL, 0};
+	size_t most = p->allowed.count + 1;
+	const cJSON *entry;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		most += json_count(lists[i]);
+	out.list = arena_array(a, const struct model *, most);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		json_each(entry, lists[i]) {
+			const char *id = json_get_text(entry, "model");
+
+			if (!id)
+				id = json_get_text(entry, "id");
+			if (!id || (i != 1 && !json_get_text(entry, "provider")))
+				continue;
+			if (is_for(entry, p->id) || is_for(entry, kind_name(p)))
+				list_one(models, p, id, &out, a);
+		}
+	for (size_t i = 0; i < p->allowed.count; i++)
+		list_one(models, p, p->allowed.items[i], &out, a);
+	return out.list;
+}
+
+void model_today(uint64_t wall_ms, char today[11])
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	(void)gmtime_r(&seconds, &tm);
+	(void)strftime(today, 11, "%Y-%m-%d", &tm);
+}
+
+bool model_is_retired(const struct model *m, const char *today)
+{
+	return m->retires && strcmp(m->retires, today) <= 0;
+}
+
+/* ---- rules and money ---- */
+
+static bool takes(const struct model *m, enum effort e)
+{
+	return (m->efforts & (1U << e)) != 0;
+}
+
+enum effort model_effort(const struct model *m, bool reason, enum effort wanted)
+{
+	enum effort best = EFFORT_UNSET;
+	int target = reason ? (int)(wanted ? wanted : EFFORT_MEDIUM) : (int)EFFORT_NONE;
+
+	if (!m->reasoning && !reason)
+		return EFFORT_UNSET;
+	for (int e = EFFORT_NONE; e <= (int)EFFORT_MAX; e++) {
+		if (!takes(m, (enum effort)e) || (reason && e == (int)EFFORT_NONE))
+			continue;
+		if (best == EFFORT_UNSET || abs(e - target) < abs((int)best - target))
+			best = (enum effort)e;
+	}
+	return best;
+}
+
+static uint64_t nano(uint64_t tokens, uint64_t pico_per_token)
+{
+	return (tokens * pico_per_token + 500) / 1000;
+}
+
+struct cost model_cost(const struct model *m, const struct llm_usage *u)
+{
+	uint64_t special = u64_min(u->cached + u->cache_write, u->input);
+	uint64_t input = (u->input - special) * m->price_input + u->cached * m->price_cached +
+			 u->cache_write * m->price_cache_write;
+
+	if (!m->price_known || !u->known)
+		return (struct cost){.known = false};
+	/* Reasoning tokens are output tokens, and are in that count. */
+	return (struct cost){true, nano(1, input), nano(u->output, m->price_output)};
+}
+
+/* ---- learning ---- */
+
+/* Its place; factor_count if there is none. */
+static size_t find_factor(const struct models *m, const char *provider, const char *model)
+{
+	char name[sizeof(m->factors[0].name)];
+	size_t i = 0;
+
+	(void)snprintf(name, sizeof(name), "%s/%s", provider, model);
+	while (i < m->factor_count && strcmp(m->factors[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+double models_factor(const struct models *m, const char *provider, const char *model)
+{
+	size_t i = find_factor(m, provider, model);
+
+	return i < m->factor_count ? m->factors[i].value : 1;
+}
+
+void models_set_factor(struct models *m, const char *provider, const char *model, double value)
+{
+	size_t i = find_factor(m, provider, model);
+
+	if (i == FACTORS_MAX)
+		return;
+	if (i == m->factor_count) {
+		m->factor_count++;
+		(void)snprintf(m->factors[i].name, sizeof(m->factors[i].name), "%s/%s", provider,
+			       model);
+	}
+	m->factors[i].value = fmin(fmax(value, 0.2), 5);
+}
+
+void models_learn(struct models *m, const char *provider, const char *model, uint64_t estimated,
+		  uint64_t actual)
+{
+	double before = models_factor(m, provider, model);
+
+	if (estimated < 50 || actual == 0) /* too little to learn from */
+		return;
+	models_set_factor(m, provider, model,
+			  before * 0.8 + (double)actual / (double)estimated * 0.2);
+}
+
+/* ---- the table ---- */
+
+static bool check_entry(const cJSON *entry, size_t i, struct error *err)
+{
+	if (!cJSON_IsObject(entry))
+		return fail(err, ERR_CONFIG, "AI_MODELS[%zu]: found %s, expected an object", i,
+			    json_type_name(entry));
+	if (!json_get_text(entry, "model") && !json_get_text(entry, "id") &&
+	    !json_get_text(entry, "match"))
+		return fail(err, ERR_CONFIG, "AI_MODELS[%zu]: has no 'model'", i);
+	if (!json_get_text(entry, "provider"))
+		return fail(err, ERR_CONFIG, "AI_MODELS[%zu]: has no 'provider'", i);
+	return true;
+}
+
+static bool check_models(const cJSON *list, struct error *err)
+{
+	const cJSON *entry;
+	size_t i = 0;
+
+	json_each(entry, list) {
+		if (!check_entry(entry, i++, err))
+			return false;
+	}
+	return true;
+}
+
+struct models *models_new(const struct config *config, struct error *err)
+{
+	struct arena *a;
+	struct models *m;
+	cJSON *table;
+
+	if (!check_models(config->ai_models, err))
+		return NULL;
+	a = arena_new();
+	m = arena_make(a, struct models);
+	table = json_parse(a, (struct str){(const char *)models_json, models_json_size}, err);
+	if (!table) { /* operations/models.json is broken: a unit test sees to it that it is not */
+		arena_free(a);
+		return NULL;
+	}
+	m->arena = a;
+	m->config = config;
+	m->families = json_get(table, "families");
+	m->entries = json_get(table, "models");
+	return m;
+}
+
+void models_free(struct models *m)
+{
+	if (m)
+		arena_free(m->arena);
+}

@@ -23,6 +23,9 @@ struct flows_call {
 };
 
 struct flows *flows_new(struct loop *l, struct directus *directus);
+/* The flows of a file instead: an array of flow objects, {"data":[…]} as Directus' API answers, or
+ * one flow. They are taken as active unless they say otherwise. The JSON must stay. */
+struct flows *flows_new_of(struct loop *l, const cJSON *flows);
 void flows_free(struct flows *f); /* nothing may be under way; takes NULL */
 void flows_start(struct flows *f, struct flows_call *c, const char *name, struct arena *a);
 void flows_forget(struct flows *f);

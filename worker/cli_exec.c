@@ -1,0 +1,200 @@
+/* flow-worker exec: one job here and now, without Redis. */
+#include "common/config.h"
+#include "common/digest.h"
+#include "common/http.h"
+#include "common/loop.h"
+#include "common/secrets.h"
+#include "worker/cli.h"
+#include "worker/cli_file.h"
+#include "worker/exec_journal.h"
+#include "worker/flows.h"
+#include "worker/run.h"
+#include "worker/setup.h"
+
+#include <stdio.h>
+
+enum { FLOW, TRIGGER, FLOWS, DRY_RUN };
+
+static const struct cli_option options[] = {
+	[FLOW] = {"flow",						     "FILE", "run the flow of this file; the job may then be left out"},
+	[TRIGGER] = {"trigger", "FILE", "what becomes $trigger"},
+	[FLOWS] = {"flows",						  "FILE", "flows to find by id or name here, not in Directus"},
+	[DRY_RUN] = {"dry-run",				   NULL, "call no provider and write nothing: show the requests"},
+	{0						   },
+};
+
+/* ---- the job ---- */
+
+static bool add_file(struct cli *cli, struct arena *a, cJSON *job, size_t option, const char *name,
+		     struct error *err)
+{
+	cJSON *json;
+
+	if (!cli_option(cli, option))
+		return true;
+	json = cli_file_json(a, cli_option(cli, option), err);
+	if (!json)
+		return false;
+	/* A file that Directus' API has answered with holds the flow in `data`. */
+	if (option == FLOW && cJSON_IsObject(json_get(json, "data")))
+		json = json_share(a, json_get(json, "data"));
+	if (option == FLOW && cJSON_IsArray(json))
+		name = "operations";
+	json_set(a, job, name, json);
+	return true;
+}
+
+/* The text of the job: the file itself, so that a signature holds, unless options change it. */
+static bool job_text(struct cli *cli, struct arena *a, struct str *text, struct error *err)
+{
+	const char *file = cli_argument(cli, 0);
+	cJSON *job;
+
+	if (file && !cli_file_read(a, file, text, err))
+		return false;
+	if (!cli_option(cli, FLOW) && !cli_option(cli, TRIGGER))
+		return true;
+	job = file ? json_parse(a, *text, err) : json_object(a);
+	if (!job)
+		return false;
+	if (!add_file(cli, a, job, FLOW, "flow", err) ||
+	    !add_file(cli, a, job, TRIGGER, "trigger", err))
+		return false;
+	*text = json_print(a, job);
+	return true;
+}
+
+/* ---- a dry run ---- */
+
+struct shower {
+	struct dry_run dry_run;
+	struct arena *arena;
+};
+
+static void show(struct dry_run *d, const struct http_request *request)
+{
+	struct shower *s = container_of(d, struct shower, dry_run);
+	struct arena *a = s->arena;
+	cJSON *line = json_object(a), *headers = json_object(a), *body;
+	struct error err;
+	struct str text;
+
+	for (const struct http_header *h = request->headers; h && h->name; h++)
+		json_set_text(a, headers, h->name, h->value);
+	body = json_parse_rounding(a, request->body, &err);
+	json_set_text(a, line, "method", request->method);
+	json_set_text(a, line, "url", request->url);
+	json_set(a, line, "headers", headers);
+	json_set(a, line, "body", body ? body : json_str(a, request->body));
+	secrets_mask_json(a, line);
+	text = json_print(a, line);
+	(void)fwrite(text.ptr, 1, text.len, stdout);
+	(void)putchar('\n');
+	(void)fflush(stdout);
+}
+
+/* ---- the run ---- */
+
+static int print_result(const struct run *r, bool dry_run)
+{
+	struct arena *a = r->arena;
+	const char *status = r->outcome == RUN_DONE        ? "done"
+			     : r->outcome == RUN_CANCELLED ? "cancelled"
+			     : r->outcome == RUN_HELD      ? "quarantined"
+							   : "dead";
+	cJSON *result = run_result(r, status), *more = json_object(a);
+
+	json_set(a, more, "data", json_copy(a, chain_shown(&r->chain)));
+	json_set(a, more, "steps", json_copy(a, r->steps));
+	secrets_mask_json(a, more);
+	json_set(a, result, "data", json_share(a, json_get(more, "data")));
+	json_set(a, result, "steps", json_share(a, json_get(more, "steps")));
+	if (!dry_run || r->outcome != RUN_DONE)
+		cli_print_json(a, result);
+	return r->outcome == RUN_DONE ? CLI_OK : CLI_FAILED;
+}
+
+static int refuse(struct arena *a, const char *id, const struct error *err)
+{
+	cJSON *result = run_refused(a, id, err, 1);
+
+	json_set(a, result, "data", json_object(a));
+	json_set(a, result, "steps", json_array(a));
+	secrets_mask_json(a, result);
+	cli_print_json(a, result);
+	return CLI_FAILED;
+}
+
+static int exec_job(struct setup *s, struct str text, bool dry_run)
+{
+	struct shower shower = {.dry_run.show = show, .arena = s->arena};
+	struct exec_journal journal;
+	struct run_options with = {.use = &s->services, .attempt = 1};
+	struct error err;
+	struct run *r;
+	char id[UUID_SIZE];
+	int status;
+
+	uuid_random(id);
+	with.job = job_parse(text, id, s->config, &err);
+	if (!with.job)
+		return refuse(s->arena, id, &err);
+	exec_journal_init(&journal, s->services.loop);
+	if (dry_run)
+		s->services.dry_run = &shower.dry_run;
+	with.journal = &journal.journal;
+	with.flows = s->flows;
+	with.env = s->config->flow_env;
+	r = run_new(&with);
+	run_start(r, s->services.loop);
+	setup_wait(s, &r->task.call);
+	status = print_result(r, dry_run);
+	job_free(with.job);
+	return status;
+}
+
+static int exec_with(struct cli *cli, struct setup *s)
+{
+	struct error err;
+	struct str text;
+	const cJSON *flows;
+
+	if (!job_text(cli, s->arena, &text, &err))
+		return refuse(s->arena, "-", &err);
+	if (cli_option(cli, FLOWS)) {
+		flows = cli_file_json(s->arena, cli_option(cli, FLOWS), &err);
+		if (!flows)
+			return cli_failed(cli, &err);
+		flows_free(s->flows);
+		s->flows = flows_new_of(s->services.loop, flows);
+	}
+	return exec_job(s, text, cli_option(cli, DRY_RUN) != NULL);
+}
+
+static int run(struct cli *cli)
+{
+	struct setup s;
+	int status;
+
+	if (!cli_argument(cli, 0) && !cli_option(cli, FLOW))
+		return cli_wrong_use(cli, "which job? JOB is a file, or - for standard input");
+	if (!setup_open(&s, cli))
+		return CLI_FAILED;
+	status = exec_with(cli, &s);
+	setup_close(&s);
+	return status;
+}
+
+const struct cli_command cli_exec = {
+	.name = "exec",
+	.help = "run one job here and now, without Redis",
+	.arguments = "JOB|-",
+	.arguments_max = 1,
+	.options = options,
+	.more = "Prints one result object, with \"data\" (the data chain) and \"steps\", also when "
+		"the "
+		"job fails.\nWith --dry-run: one line {\"method\",\"url\",\"headers\",\"body\"} "
+		"for each "
+		"request to a provider.",
+	.run = run,
+};

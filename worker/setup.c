@@ -1,0 +1,74 @@
+#include "worker/setup.h"
+
+#include "common/call.h"
+#include "common/config.h"
+#include "common/directus.h"
+#include "common/http.h"
+#include "common/loop.h"
+#include "worker/cli.h"
+#include "worker/flows.h"
+
+static struct redis_options redis_options_of(const struct config *c)
+{
+	return (struct redis_options){
+		.url = c->redis,
+		.host = c->redis_host,
+		.port = (uint16_t)c->redis_port,
+		.username = c->redis_username,
+		.password = c->redis_password,
+		.db = (int)c->redis_db,
+		.ca_file = c->redis_tls_ca_file,
+		.sentinels = c->redis_sentinels,
+		.sentinel_name = c->redis_sentinel_name,
+		.sentinel_username = c->redis_sentinel_username,
+		.sentinel_password = c->redis_sentinel_password,
+		.client_name = "flow-worker",
+	};
+}
+
+bool setup_open(struct setup *s, const struct cli *cli)
+{
+	struct http_options http = {.user_agent = "flow-worker/" FLOW_WORKER_VERSION};
+	struct directus_options directus = {.url = NULL};
+
+	*s = (struct setup){.arena = arena_new()};
+	s->config = cli_config_load(cli, s->arena);
+	if (!s->config) {
+		arena_free(s->arena);
+		return false;
+	}
+	http.ca_file = s->config->tls_ca_file;
+	http.deny_list = s->config->import_ip_deny_list;
+	s->redis = redis_options_of(s->config);
+	s->services.config = s->config;
+	s->services.loop = loop_new();
+	s->services.http = http_new(s->services.loop, &http);
+	if (s->config->directus_url) {
+		directus.url = s->config->directus_url;
+		directus.token = s->config->directus_token;
+		directus.concurrency = (uint32_t)s->config->directus_concurrency;
+		s->services.directus = directus_new(s->services.loop, s->services.http, &directus);
+		s->flows = flows_new(s->services.loop, s->services.directus);
+	}
+	return true;
+}
+
+void setup_close(struct setup *s)
+{
+	flows_free(s->flows);
+	directus_free(s->services.directus);
+	http_free(s->services.http);
+	loop_free(s->services.loop);
+	arena_free(s->arena);
+}
+
+static void ended(struct call *c)
+{
+	loop_stop(c->loop);
+}
+
+void setup_wait(struct setup *s, struct call *c)
+{
+	c->done = ended;
+	loop_run(s->services.loop);
+}

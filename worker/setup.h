@@ -1,0 +1,29 @@
+/* worker/setup.h: what a command that runs jobs or talks to Redis needs, made from the configuration
+ * and taken down again. */
+#ifndef WORKER_SETUP_H
+#define WORKER_SETUP_H
+
+#include "common/arena.h"
+#include "common/redis.h"
+#include "operations/services.h"
+
+struct cli;
+struct flows;
+
+struct setup {
+	struct arena *arena;
+	const struct config *config;
+	struct services services; /* loop, http, directus */
+	struct flows *flows;      /* NULL: no Directus */
+	struct redis_options redis;
+};
+
+/* false: what is wrong has been told; nothing is left open. */
+bool setup_open(struct setup *s, const struct cli *cli) NODISCARD;
+void setup_close(struct setup *s);
+
+/* Runs the loop until the call has ended; for commands that do one thing after another. */
+struct call;
+void setup_wait(struct setup *s, struct call *c);
+
+#endif

@@ -6,6 +6,7 @@
 #include "common/secrets.h"
 #include "worker/cli.h"
 #include "worker/cli_file.h"
+#include "worker/cli_job.h"
 #include "worker/exec_journal.h"
 #include "worker/flows.h"
 #include "worker/run.h"
@@ -22,47 +23,6 @@ static const struct cli_option options[] = {
 	[DRY_RUN] = {"dry-run",				   NULL, "call no provider and write nothing: show the requests"},
 	{0						   },
 };
-
-/* ---- the job ---- */
-
-static bool add_file(struct cli *cli, struct arena *a, cJSON *job, size_t option, const char *name,
-		     struct error *err)
-{
-	cJSON *json;
-
-	if (!cli_option(cli, option))
-		return true;
-	json = cli_file_json(a, cli_option(cli, option), err);
-	if (!json)
-		return false;
-	/* A file that Directus' API has answered with holds the flow in `data`. */
-	if (option == FLOW && cJSON_IsObject(json_get(json, "data")))
-		json = json_share(a, json_get(json, "data"));
-	if (option == FLOW && cJSON_IsArray(json))
-		name = "operations";
-	json_set(a, job, name, json);
-	return true;
-}
-
-/* The text of the job: the file itself, so that a signature holds, unless options change it. */
-static bool job_text(struct cli *cli, struct arena *a, struct str *text, struct error *err)
-{
-	const char *file = cli_argument(cli, 0);
-	cJSON *job;
-
-	if (file && !cli_file_read(a, file, text, err))
-		return false;
-	if (!cli_option(cli, FLOW) && !cli_option(cli, TRIGGER))
-		return true;
-	job = file ? json_parse(a, *text, err) : json_object(a);
-	if (!job)
-		return false;
-	if (!add_file(cli, a, job, FLOW, "flow", err) ||
-	    !add_file(cli, a, job, TRIGGER, "trigger", err))
-		return false;
-	*text = json_print(a, job);
-	return true;
-}
 
 /* ---- a dry run ---- */
 
@@ -155,11 +115,13 @@ static int exec_job(struct setup *s, struct str text, bool dry_run)
 
 static int exec_with(struct cli *cli, struct setup *s)
 {
+	struct cli_job job = {cli_argument(cli, 0), cli_option(cli, FLOW),
+			      cli_option(cli, TRIGGER)};
 	struct error err;
 	struct str text;
 	const cJSON *flows;
 
-	if (!job_text(cli, s->arena, &text, &err))
+	if (!cli_job_text(s->arena, &job, &text, &err))
 		return refuse(s->arena, "-", &err);
 	if (cli_option(cli, FLOWS)) {
 		flows = cli_file_json(s->arena, cli_option(cli, FLOWS), &err);

@@ -6,6 +6,7 @@
 #include "common/template.h"
 #include "operations/services.h"
 #include "worker/failure.h"
+#include "worker/flow_check.h"
 #include "worker/flows.h"
 #include "worker/run_record.h"
 
@@ -156,6 +157,9 @@ static enum task_next prepare(struct task *t)
 			   job->depth, DEPTH_MAX);
 		return finish(r, RUN_DEAD, &err);
 	}
+	if (!flow_check_options(r->arena, r->flow, &err) ||
+	    !flow_check_keys(r->arena, r->flow, r->chain.values, &err))
+		return finish(r, RUN_DEAD, &err);
 	r->node = r->flow->first;
 	return task_go(t, pick);
 }

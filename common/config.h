@@ -106,6 +106,7 @@ struct config {
 	uint64_t result_ttl_ms;
 	uint64_t run_log_max_bytes;
 	uint64_t run_log_ttl_ms;
+	bool queue_allow_eviction; /* start although Redis may throw keys away */
 
 	/* ---- worker ---- */
 	uint64_t worker_concurrency;
@@ -115,6 +116,8 @@ struct config {
 	uint64_t worker_ambiguous_wait_ms;
 	const char *worker_job_secret; /* NULL: jobs are not signed */
 	bool worker_trust_permissions;
+	const char *worker_state_directory; /* for answers that Redis does not take; NULL: memory only;
+					       default: systemd's STATE_DIRECTORY */
 	const char *worker_http_address; /* "host:port", ":port", "[::1]:8080"; NULL: no door */
 	const char *worker_http_token;   /* NULL: POST /jobs is closed */
 	const char *worker_on_dead;      /* URL of a webhook; NULL: none */

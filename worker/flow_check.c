@@ -42,27 +42,34 @@ bool flow_check_options(struct arena *a, const struct flow *f, struct error *err
 	return true;
 }
 
+static bool is_known_root(const char *tag)
+{
+	static const char *const known[] = {"$trigger", "$accountability", "$env"};
+
+	tag += strspn(tag, " \t\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strncmp(tag, known[i], strlen(known[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool has_known_roots(const char *text, const char *open)
+{
+	for (const char *at = strstr(text, open); at; at = strstr(at + 2, open))
+		if (!is_known_root(at + 2))
+			return false;
+	return true;
+}
+
 /* Whether $trigger, $accountability and $env are all that a value's templates name. */
 static bool is_known_at_start(const cJSON *value)
 {
-	static const char *const open[] = {"{{", "<<"};
-	static const char *const known[] = {"$trigger", "$accountability", "$env"};
 	const cJSON *item;
 
 	if (cJSON_IsString(value))
-		for (size_t i = 0; i < ARRAY_LEN(open); i++)
-			for (const char *at = strstr(value->valuestring, open[i]); at;
-			     at = strstr(at, open[i])) {
-				bool is_known = false;
-
-				at += 2 + strspn(at + 2, " \t\r\n");
-				for (size_t k = 0; k < ARRAY_LEN(known); k++)
-					is_known = is_known ||
-						   strncmp(at, known[k], strlen(known[k])) == 0;
-				if (!is_known)
-					return false;
-			}
-	json_each(item, cJSON_IsString(value) ? NULL : value)
+		return has_known_roots(value->valuestring, "{{") &&
+		       has_known_roots(value->valuestring, "<<");
+	json_each(item, value)
 		if (!is_known_at_start(item))
 			return false;
 	return true;

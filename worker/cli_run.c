@@ -1,0 +1,168 @@
+/* flow-worker run: the worker itself.
+ *
+ * The first SIGTERM or SIGINT drains: no new jobs, those that run come to their end. A second one
+ * ends the process at once; the leases run out and other workers take the jobs. */
+#include "common/config.h"
+#include "common/digest.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "worker/cli.h"
+#include "worker/limits.h"
+#include "worker/queue.h"
+#include "worker/setup.h"
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct process {
+	struct setup setup;
+	struct worker *worker;
+	struct queue *queue;
+	struct queue_options queue_options;
+	struct call starting; /* the queue */
+	bool started, stopping;
+	int status;
+};
+
+static void drained(void *arg)
+{
+	struct process *p = arg;
+
+	log_write(LOG_INFO, "stopped", LOG_END);
+	loop_stop(p->setup.services.loop);
+}
+
+static void told_to_stop(void *arg)
+{
+	struct process *p = arg;
+
+	if (p->stopping) {
+		log_write(LOG_WARN, "told to stop twice: ending at once", LOG_END);
+		_exit(1);
+	}
+	p->stopping = true;
+	if (p->started)
+		worker_drain(p->worker, drained, p);
+	else
+		call_cancel(&p->starting, ERR_SHUTDOWN);
+}
+
+static void started(struct call *c)
+{
+	struct process *p = container_of(c, struct process, starting);
+
+	if (c->err.code == ERR_OK) {
+		p->started = true;
+		log_write(LOG_INFO, "ready", LOG_TEXT("version", FLOW_WORKER_VERSION),
+			  LOG_TEXT("prefix", p->setup.config->queue_prefix),
+			  LOG_NUMBER("concurrency", p->setup.config->worker_concurrency), LOG_END);
+		worker_start(p->worker, p->queue);
+		return;
+	}
+	if (!p->stopping) {
+		log_write(LOG_FATAL, "can not start", LOG_FAILURE(&c->err), LOG_END);
+		p->status = CLI_FAILED;
+	}
+	loop_stop(c->loop);
+}
+
+/* Unique among all processes, and readable: host, pid, a random part. */
+static const char *worker_name(struct arena *a)
+{
+	char host[65] = "", uuid[UUID_SIZE];
+
+	(void)gethostname(host, sizeof(host) - 1);
+	uuid_random(uuid);
+	return arena_printf(a, "%s-%d-%.8s", host, (int)getpid(), uuid);
+}
+
+/* Where answers go that Redis does not take. */
+static const char *spool_dir(const struct config *config, struct arena *a)
+{
+	const char *state = config->worker_state_directory;
+
+	return state ? arena_printf(a, "%s/spool", state) : NULL;
+}
+
+static bool make_queue(struct process *p)
+{
+	const struct config *c = p->setup.config;
+	struct arena *a = p->setup.arena;
+	struct str limits = c->ai_limits ? json_print(a, c->ai_limits) : (struct str){NULL, 0};
+	struct error err;
+
+	p->queue_options = (struct queue_options){
+		.redis = &p->setup.redis,
+		.prefix = c->queue_prefix,
+		.worker = worker_name(a),
+		.version = FLOW_WORKER_VERSION,
+		.slots = (uint32_t)c->worker_concurrency,
+		.lease_ms = (uint32_t)c->worker_lease_ms,
+		.ambiguous_wait_ms = (uint32_t)c->worker_ambiguous_wait_ms,
+		.result_ttl_ms = c->result_ttl_ms,
+		.job_max_bytes = c->job_max_bytes,
+		.spool_dir = spool_dir(c, a),
+		.allow_eviction = c->queue_allow_eviction,
+		.arg = p->worker,
+		.describe = worker_describe,
+		.lost = worker_lost,
+		.cancel = worker_cancel,
+		.note = worker_note,
+	};
+	if (!redis_check_options(&p->setup.redis, &err)) {
+		log_write(LOG_FATAL, "can not start", LOG_FAILURE(&err), LOG_END);
+		return false;
+	}
+	p->queue_options.limits = limits_parse(a, limits, &err);
+	if (!p->queue_options.limits) {
+		log_write(LOG_FATAL, "can not start", LOG_FAILURE(&err), LOG_END);
+		return false;
+	}
+	p->queue = queue_new(p->setup.services.loop, &p->queue_options);
+	return true;
+}
+
+static void run_process(struct process *p)
+{
+	struct loop *l = p->setup.services.loop;
+	struct signal_watch *term = signal_watch_new(l, SIGTERM, told_to_stop, p);
+	struct signal_watch *interrupt = signal_watch_new(l, SIGINT, told_to_stop, p);
+
+	p->starting.done = started;
+	queue_start(p->queue, &p->starting);
+	loop_run(l);
+	signal_watch_free(term);
+	signal_watch_free(interrupt);
+	queue_free(p->queue);
+}
+
+static int run(struct cli *cli)
+{
+	struct process p = {.status = CLI_OK};
+	struct worker_options options;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!setup_open(&p.setup, cli))
+		return CLI_FAILED;
+	options = (struct worker_options){p.setup.config, &p.setup.services, p.setup.services.loop,
+					  p.setup.flows};
+	p.worker = worker_new(&options);
+	if (make_queue(&p))
+		run_process(&p);
+	else
+		p.status = CLI_FAILED;
+	worker_free(p.worker);
+	setup_close(&p.setup);
+	return p.status;
+}
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.help = "run jobs until told to stop",
+	.arguments = "",
+	.more = "SIGTERM or SIGINT: no new jobs, those that run come to their end. Twice: at once.",
+	.run = run,
+};

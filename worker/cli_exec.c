@@ -128,7 +128,7 @@ static int exec_with(struct cli *cli, struct setup *s)
 		if (!flows)
 			return cli_failed(cli, &err);
 		flows_free(s->flows);
-		s->flows = flows_new_of(s->services.loop, flows);
+		s->flows = flows_new_of(s->services.loop, s->arena, flows);
 	}
 	return exec_job(s, text, cli_option(cli, DRY_RUN) != NULL);
 }

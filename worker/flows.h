@@ -18,16 +18,21 @@ enum { FLOWS_KEEP_MS = 60000 };
  * Directus said. */
 struct flows_call {
 	struct call call;
-	const struct flow
-		*flow; /* in the arena given at the start, which may be kept as long as it is */
+	const struct flow *flow; /* lives as long as the arena given at the start */
+
+	/* flows.c's own */
+	struct arena *arena;
+	struct entry *entry;
+	struct flows_call *next;
 };
 
 struct flows *flows_new(struct loop *l, struct directus *directus);
 /* The flows of a file instead: an array of flow objects, {"data":[…]} as Directus' API answers, or
  * one flow. They are taken as active unless they say otherwise. The JSON must stay. */
-struct flows *flows_new_of(struct loop *l, const cJSON *flows);
+struct flows *flows_new_of(struct loop *l, struct arena *a, const cJSON *flows);
 void flows_free(struct flows *f); /* nothing may be under way; takes NULL */
 void flows_start(struct flows *f, struct flows_call *c, const char *name, struct arena *a);
+/* What is under way is still told; what is asked for from now on is read anew. */
 void flows_forget(struct flows *f);
 
 #endif

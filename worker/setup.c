@@ -46,8 +46,8 @@ bool setup_open(struct setup *s, const struct cli *cli)
 	if (s->config->directus_url) {
 		directus.url = s->config->directus_url;
 		directus.token = s->config->directus_token;
-		directus.concurrency = (uint32_t)s->config->directus_concurrency;
-		s->services.directus = directus_new(s->services.loop, s->services.http, &directus);
+		directus.concurrency = (unsigned)s->config->directus_concurrency;
+		s->services.directus = directus_new(s->services.http, s->services.loop, &directus);
 		s->flows = flows_new(s->services.loop, s->services.directus);
 	}
 	return true;

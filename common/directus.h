@@ -21,6 +21,7 @@
 
 #include "common/http.h"
 #include "common/json.h"
+#include "common/loop.h"
 #include "common/task.h"
 
 struct directus;

@@ -116,7 +116,8 @@ struct config {
 	uint64_t worker_ambiguous_wait_ms;
 	const char *worker_job_secret; /* NULL: jobs are not signed */
 	bool worker_trust_permissions;
-	const char *worker_state_directory; /* for answers that Redis does not take; NULL: memory only;
+	const char
+		*worker_state_directory; /* for answers that Redis does not take; NULL: memory only;
 					       default: systemd's STATE_DIRECTORY */
 	const char *worker_http_address; /* "host:port", ":port", "[::1]:8080"; NULL: no door */
 	const char *worker_http_token;   /* NULL: POST /jobs is closed */

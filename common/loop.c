@@ -6,6 +6,7 @@
 #include "common/arena.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uv.h>
@@ -34,6 +35,7 @@ struct loop *loop_new(void)
 
 	if (failed)
 		abort();
+	(void)signal(SIGPIPE, SIG_IGN); /* libuv's writes raise it when the other side has gone */
 	l->uv.data = l;
 	(void)uv_timer_init(&l->uv, &l->timer);
 	(void)uv_idle_init(&l->uv, &l->idle);

@@ -2,7 +2,8 @@
  *
  *      ┌────────────────────────── lost, after a pause ──────────────────────────┐
  *      ▼                                                                         │
- *   RESTING ─► CONNECTING ─► GREETING (AUTH, …) ─► (SUBSCRIBING) ─► UP ─────────┘ */
+ *   RESTING ─► (SEARCHING) ─► CONNECTING ─► GREETING ─► (SUBSCRIBING) ─► UP ──────┘
+ *              for the master                AUTH, … */
 #include "common/redis.h"
 
 #include "common/loop.h"
@@ -26,12 +27,24 @@ static void link_lost(void *arg, const struct error *err);
 
 static const struct link_events link_events = {link_up, link_reply, link_lost};
 
+/* The context is NULL if there is no TLS. */
+static bool take_options(const struct redis_options *options, struct arena *a,
+			 struct redis_target *target, struct ssl_ctx_st **tls, struct error *err)
+{
+	if (!redis_target_parse(target, options, a, err))
+		return false;
+	*tls = target->tls ? tls_context_new(target->ca_file, err) : NULL;
+	return *tls || !target->tls;
+}
+
 bool redis_check_options(const struct redis_options *options, struct error *err)
 {
 	struct arena *a = arena_new();
+	struct ssl_ctx_st *tls = NULL;
 	struct redis_target target;
-	bool good = redis_target_parse(&target, options, a, err);
+	bool good = take_options(options, a, &target, &tls, err);
 
+	tls_context_free(tls);
 	arena_free(a);
 	return good;
 }
@@ -44,7 +57,7 @@ struct redis *redis_new(struct loop *l, const struct redis_options *options)
 	r->arena = arena_new();
 	TAILQ_INIT(&r->sent);
 	TAILQ_INIT(&r->waiting);
-	if (redis_target_parse(&r->target, options, r->arena, &r->error))
+	if (take_options(options, r->arena, &r->target, &r->tls, &r->error))
 		timeout_start(l, &r->timer, 0, connect_now);
 	return r;
 }
@@ -67,7 +80,9 @@ void redis_free(struct redis *r)
 	redis_end_all(&r->sent, ERR_SHUTDOWN, "the connection is being closed");
 	redis_end_all(&r->waiting, ERR_SHUTDOWN, "the connection is being closed");
 	timeout_stop(r->loop, &r->timer);
+	redis_search_free(r->search);
 	link_close(r->link);
+	tls_context_free(r->tls);
 	arena_free(r->arena);
 	free(r);
 }
@@ -101,6 +116,8 @@ void redis_connect_again(struct redis *r, const struct error *err)
 
 	if (r->state == UP && loop_now(r->loop) - r->up_since >= STABLE_MS)
 		r->tries = 0;
+	redis_search_free(r->search);
+	r->search = NULL;
 	link_close(r->link);
 	r->link = NULL;
 	r->state = RESTING;
@@ -122,18 +139,40 @@ static void open_link(struct redis *r, const struct redis_node *node)
 	r->state = CONNECTING;
 	r->link = link_open(r->loop, &(struct link_options){
 					     .node = *node,
+					     .tls = r->tls,
 					     .connect_timeout_ms = r->target.connect_timeout_ms,
 					     .events = &link_events,
 					     .arg = r,
 				     });
 }
 
+static void search_over(void *arg, const struct redis_node *master, const struct error *err)
+{
+	struct redis *r = arg;
+	struct redis_search *search = r->search;
+
+	if (!master) {
+		redis_connect_again(r, err);
+		return;
+	}
+	r->search = NULL;
+	open_link(r, master);
+	redis_search_free(search); /* after the last use of master */
+}
+
 static void connect_now(struct timeout *t)
 {
 	struct redis *r = container_of(t, struct redis, timer);
 
-	open_link(r, r->moved.host ? &r->moved : &r->target.node);
-	r->moved.host = NULL; /* where it cannot be reached, the others know better */
+	if (r->moved.host) {
+		open_link(r, &r->moved);
+		r->moved.host = NULL; /* where it cannot be reached, the others know better */
+	} else if (r->target.sentinel_count) {
+		r->state = SEARCHING;
+		r->search = redis_search_new(r->loop, &r->target, r->tls, search_over, r);
+	} else {
+		open_link(r, &r->target.node);
+	}
 }
 
 /* ---- greeting ---- */
@@ -171,6 +210,8 @@ static void link_up(void *arg)
 	(void)snprintf(db, sizeof(db), "%d", t->db);
 	if (t->db)
 		greet_words(r, GREET_SELECT, 2, (struct str[]){STR("SELECT"), str_of(db)});
+	if (t->sentinel_count)
+		greet_words(r, GREET_ROLE, 1, (struct str[]){STR("ROLE")});
 	/* PING is what a server that loads its data or has lost its master refuses. */
 	greet_words(r, GREET_PING, 1, (struct str[]){STR("PING")});
 	timeout_start(r->loop, &r->timer, t->connect_timeout_ms, redis_silent_after_connect);
@@ -186,21 +227,30 @@ void redis_is_up(struct redis *r)
 	tell_change(r, NULL);
 }
 
+/* true also for an error, which is told as such. */
+static bool is_master(const redisReply *reply)
+{
+	return reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
+	       reply->element[0]->type != REDIS_REPLY_STRING ||
+	       strcmp(reply->element[0]->str, "master") == 0;
+}
+
 static bool check_greeting(enum redis_greeting what, const redisReply *reply, struct error *err)
 {
 	static const char *const commands[] = {
-		[GREET_AUTH] = "AUTH",
-		[GREET_NAME] = "CLIENT SETNAME",
-		[GREET_SELECT] = "SELECT",
-		[GREET_PING] = "PING",
+		[GREET_AUTH] = "AUTH", [GREET_NAME] = "CLIENT SETNAME", [GREET_SELECT] = "SELECT",
+		[GREET_ROLE] = "ROLE", [GREET_PING] = "PING",
 	};
 
+	if (what == GREET_ROLE && !is_master(reply))
+		return fail(err, ERR_REDIS, "what the sentinel calls the master is none yet");
 	if (reply->type != REDIS_REPLY_ERROR)
 		return true;
 	(void)redis_fail_by_reply(err, commands[what], (struct str){reply->str, reply->len});
 	switch (what) {
 	case GREET_NAME:
 		return true; /* a user may be forbidden to; it is for the operator's eyes only */
+	case GREET_ROLE:
 	case GREET_PING:
 		return strcmp(err->detail, "NOPERM") == 0;
 	case GREET_AUTH:

@@ -54,6 +54,8 @@ struct redis_link {
 	struct timeout timer;
 	struct wire *wire;
 	bool is_up, is_lost;
+	struct ssl_ctx_st *tls_context; /* NULL: no TLS */
+	struct tls *tls;
 	redisReader *reader;
 	redisReplyObjectFunctions reader_functions; /* hiredis' own, but for createArray */
 	void *(*create_array)(const redisReadTask *task, int elements);
@@ -91,7 +93,7 @@ static struct wire *wire_new(struct redis_link *link, bool is_pipe)
 	w->prepare.data = w;
 	w->open_handles = 2;
 	w->link = link;
-	buf_init(&w->bytes, REDIS_HELD_MAX);
+	buf_init(&w->bytes, 2 * (size_t)REDIS_HELD_MAX); /* TLS makes it longer */
 	return w;
 }
 
@@ -136,6 +138,8 @@ void link_close(struct redis_link *link)
 		call_cancel(&link->lookup->call.call, ERR_CANCELLED);
 	}
 	redisReaderFree(link->reader);
+	tls_free(link->tls);
+	tls_context_free(link->tls_context);
 	buf_clear(&link->out);
 	free(link);
 }
@@ -190,6 +194,7 @@ struct redis_link *link_open(struct loop *l, const struct link_options *options)
 	link->loop = l;
 	link->events = options->events;
 	link->arg = options->arg;
+	link->tls_context = tls_context_share(options->tls);
 	link->connect_timeout_ms = options->connect_timeout_ms;
 	link->deadline = loop_now(l) + options->connect_timeout_ms;
 	buf_init(&link->out, REDIS_HELD_MAX);
@@ -237,6 +242,8 @@ static void try_next_address(struct redis_link *link)
 	int failed;
 
 	link->next_address++;
+	tls_free(link->tls);
+	link->tls = NULL;
 	wire_close(link->wire);
 	link->wire = wire_new(link, false);
 	timeout_start(link->loop, &link->timer, share, connect_timed_out);
@@ -259,6 +266,7 @@ static void give_buffer(uv_handle_t *handle, size_t wanted, uv_buf_t *buf)
 }
 
 static void bytes_came(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
+static void turn_is_over(uv_prepare_t *prepare);
 
 static void link_is_up(struct redis_link *link)
 {
@@ -287,7 +295,12 @@ static void connected(uv_connect_t *connecting, int status)
 		(void)uv_tcp_keepalive(&w->tcp, 1, KEEPALIVE_S);
 	}
 	(void)uv_read_start(&w->stream, give_buffer, bytes_came);
-	link_is_up(link);
+	if (!link->tls_context) {
+		link_is_up(link);
+		return;
+	}
+	link->tls = tls_new(link->tls_context, link->host);
+	(void)uv_prepare_start(&w->prepare, turn_is_over);
 }
 
 /* ---- replies ---- */
@@ -325,6 +338,27 @@ static void take_bytes(struct wire *w, const char *ptr, size_t len)
 	}
 }
 
+/* The timer of connecting runs on until TLS is ready. */
+static void take_tls_bytes(struct wire *w, const char *ptr, size_t len)
+{
+	struct redis_link *link = w->link;
+	struct buf plain;
+	struct error err;
+	bool good;
+
+	buf_init(&plain, REDIS_REPLY_MAX);
+	good = tls_read(link->tls, (struct str){ptr, len}, &plain, &err);
+	(void)uv_prepare_start(&w->prepare, turn_is_over); /* TLS may have something to say */
+	if (good && !link->is_up && tls_is_ready(link->tls))
+		link_is_up(link);
+	if (w->link && plain.len)
+		take_bytes(w, plain.ptr, plain.len);
+	buf_clear(&plain);
+	if (w->link && !good)
+		lose_because(link, link->is_up ? "lost the connection to" : "cannot connect to",
+			     err.text);
+}
+
 static void bytes_came(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
 	struct wire *w = stream->data;
@@ -333,6 +367,8 @@ static void bytes_came(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 		lose_because(w->link, "lost the connection to", "the server closed it");
 	else if (count < 0)
 		lose_because(w->link, "lost the connection to", uv_strerror((int)count));
+	else if (count > 0 && w->link->tls)
+		take_tls_bytes(w, buf->base, (size_t)count);
 	else if (count > 0)
 		take_bytes(w, buf->base, (size_t)count);
 }
@@ -341,6 +377,14 @@ static void bytes_came(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
 static void flush(struct redis_link *link);
 
+static void empty(struct buf *b)
+{
+	if (b->cap > KEEP_BUFFER)
+		buf_clear(b);
+	else
+		buf_reset(b);
+}
+
 static void written(uv_write_t *writing, int status)
 {
 	struct wire *w = container_of(writing, struct wire, writing);
@@ -348,34 +392,49 @@ static void written(uv_write_t *writing, int status)
 	w->is_writing = false;
 	if (!w->link)
 		return;
-	buf_clear(&w->bytes);
+	empty(&w->bytes);
 	if (status < 0)
 		lose_because(w->link, "lost the connection to", uv_strerror(status));
 	else
 		flush(w->link);
 }
 
-static void flush(struct redis_link *link)
+/* Moves what is to be sent into the wire's buffer; false: the link is lost. */
+static bool fill_wire(struct redis_link *link)
 {
 	struct wire *w = link->wire;
 	struct buf taken = w->bytes;
+	struct error err;
+
+	if (!link->tls) {
+		w->bytes = link->out;
+		link->out = taken;
+		return true;
+	}
+	if (!tls_write(link->tls, buf_str(&link->out), &err)) {
+		lose_because(link, "lost the connection to", err.text);
+		return false;
+	}
+	buf_reset(&link->out);
+	tls_take(link->tls, &w->bytes);
+	return true;
+}
+
+static void flush(struct redis_link *link)
+{
+	struct wire *w = link->wire;
 	uv_buf_t rest;
 	int sent;
 
-	if (w->is_writing || link->out.len == 0)
+	if (w->is_writing || !fill_wire(link) || w->bytes.len == 0)
 		return;
-	w->bytes = link->out;
-	link->out = taken;
 	sent = uv_try_write(&w->stream, &(uv_buf_t){w->bytes.ptr, w->bytes.len}, 1);
-	if (sent < 0 && sent != UV_EAGAIN) {
-		lose_because(link, "lost the connection to", uv_strerror(sent));
+	if (sent == (int)w->bytes.len) {
+		empty(&w->bytes);
 		return;
 	}
-	if (sent == (int)w->bytes.len) {
-		if (w->bytes.cap > KEEP_BUFFER)
-			buf_clear(&w->bytes);
-		else
-			buf_reset(&w->bytes);
+	if (sent < 0 && sent != UV_EAGAIN) {
+		lose_because(link, "lost the connection to", uv_strerror(sent));
 		return;
 	}
 	sent = sent < 0 ? 0 : sent;

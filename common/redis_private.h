@@ -54,10 +54,28 @@ bool redis_target_parse(struct redis_target *t, const struct redis_options *opti
 bool redis_node_parse(struct redis_node *n, struct str text, uint16_t default_port, struct arena *a,
 		      struct error *err) NODISCARD;
 
+/* ---- redis_tls.c ---- */
+
+struct tls;
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+/* NULL: the certificates cannot be read. */
+struct ssl_ctx_st *tls_context_new(const char *ca_file, struct error *err);
+/* Another owner of the same context; each frees it. Both take NULL. */
+struct ssl_ctx_st *tls_context_share(struct ssl_ctx_st *context);
+void tls_context_free(struct ssl_ctx_st *context);
+
+struct tls *tls_new(struct ssl_ctx_st *context, const char *host);
+void tls_free(struct tls *t); /* takes NULL */
+bool tls_is_ready(const struct tls *t);
+/* Bytes from the socket; what they say is added to plain. false: it is over. */
+bool tls_read(struct tls *t, struct str bytes, struct buf *plain, struct error *err) NODISCARD;
+bool tls_write(struct tls *t, struct str plain, struct error *err) NODISCARD;
+void tls_take(struct tls *t, struct buf *wire); /* all that must go to the socket */
+
 /* ---- redis_link.c ---- */
 
 struct redis_link;
-struct tls_context;
 
 /* None is called from inside link_open(), link_send() or link_close(); in each of them the link
  * may be closed. After lost() nothing more comes, and the link waits to be closed. */
@@ -69,13 +87,13 @@ struct link_events {
 
 struct link_options {
 	struct redis_node node;
-	struct tls_context *tls; /* NULL: none */
+	struct ssl_ctx_st *tls; /* NULL: none */
 	uint32_t connect_timeout_ms;
 	const struct link_events *events;
 	void *arg;
 };
 
-/* Everything in the options but the context is copied. */
+/* The options are copied; the context may be freed before the link. */
 struct redis_link *link_open(struct loop *l, const struct link_options *options);
 void link_close(struct redis_link *link); /* at once, without an event; takes NULL */
 
@@ -98,6 +116,18 @@ enum {
 	REDIS_ITEMS_MAX = 1024 * 1024, /* of one array */
 };
 
+/* ---- redis_sentinel.c ---- */
+
+struct redis_search;
+
+/* Calls found() once, never from inside: with the master, or with err. The search may be freed in
+ * it, and at any time. It moves the sentinel that knew it to the front of target->sentinels. */
+struct redis_search *
+redis_search_new(struct loop *l, struct redis_target *target, struct ssl_ctx_st *tls,
+		 void (*found)(void *arg, const struct redis_node *master, const struct error *err),
+		 void *arg);
+void redis_search_free(struct redis_search *s); /* takes NULL */
+
 /* ---- redis_reply.c ---- */
 
 struct redis_value;
@@ -114,10 +144,10 @@ bool redis_fail_by_reply(struct error *err, const char *command, struct str text
 struct redis_command;
 TAILQ_HEAD(command_list, redis_command);
 
-enum redis_state { RESTING, CONNECTING, GREETING, SUBSCRIBING, UP };
+enum redis_state { RESTING, SEARCHING, CONNECTING, GREETING, SUBSCRIBING, UP };
 
 /* What is said first on a connection, in this order. */
-enum redis_greeting { GREET_AUTH, GREET_NAME, GREET_SELECT, GREET_PING, GREETINGS };
+enum redis_greeting { GREET_AUTH, GREET_NAME, GREET_SELECT, GREET_ROLE, GREET_PING, GREETINGS };
 
 struct redis {
 	struct loop *loop;
@@ -128,6 +158,8 @@ struct redis {
 	struct error error; /* why there is no connection; ERR_CONFIG: there never will be one */
 
 	enum redis_state state;
+	struct ssl_ctx_st *tls; /* NULL: none */
+	struct redis_search *search;
 	struct redis_link *link;
 	struct timeout timer;
 	unsigned tries; /* since the last stable connection */

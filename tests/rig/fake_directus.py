@@ -1,0 +1,127 @@
+"""A stand-in for Directus where a test counts or breaks requests: items in memory, every request kept.
+
+What Directus really does is tested in tests/e2e; a scenario uses this one to make it slow, down or strange."""
+
+import http.server
+import json
+import re
+import threading
+import time
+import urllib.parse
+
+
+class FakeDirectus:
+    def __init__(self):
+        self.items = {}      # collection -> key as text -> item
+        self.flows = {}      # id -> flow as Directus stores it
+        self.requests = []   # dicts: method, path, query, headers, body, at
+        self.broken = None   # (status, body): the answer to everything
+        self.delay = 0       # seconds before each answer
+        self.lock = threading.Lock()
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def handle_any(self):
+                length = int(self.headers.get("content-length") or 0)
+                fake.serve(self, self.rfile.read(length))
+
+            do_GET = do_POST = do_PATCH = do_DELETE = do_SEARCH = handle_any
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 1024
+
+            def handle_error(self, *_):  # the worker was killed in the middle of a request
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def add(self, collection, **item):
+        with self.lock:
+            self.items.setdefault(collection, {})[str(item["id"])] = item
+
+    def item(self, collection, key):
+        return self.items[collection][str(key)]
+
+    def writes(self, collection=None):
+        """The requests that changed something."""
+        return [r for r in self.requests if r["method"] in ("POST", "PATCH", "DELETE")
+                and (collection is None or r["path"].startswith(f"/items/{collection}"))]
+
+    def serve(self, handler, body):
+        url = urllib.parse.urlsplit(handler.path)
+        request = {
+            "method": handler.command, "path": url.path, "query": dict(urllib.parse.parse_qsl(url.query)),
+            "headers": {k.lower(): v for k, v in handler.headers.items()},
+            "body": json.loads(body) if body else None, "at": time.time() * 1000,
+        }
+        if self.delay:
+            time.sleep(self.delay)
+        with self.lock:
+            self.requests.append(request)
+            status, answer = self.broken or self.answer(request)
+        text = b"" if answer is None else json.dumps(answer).encode()
+        handler.send_response(status)
+        if answer is not None:
+            handler.send_header("Content-Type", "application/json; charset=utf-8")
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+    def answer(self, request):
+        if request["path"] == "/server/ping":
+            return 200, "pong"
+        if request["path"] == "/users/me":
+            return 200, {"data": {"id": "worker", "role": "worker"}}
+        if request["path"].startswith("/flows"):
+            return self.answer_flows(request)
+        found = re.fullmatch(r"/items/(\w+)(?:/([^/]+))?", request["path"])
+        if not found:
+            return 404, {"errors": [{"message": "Route doesn't exist.", "extensions": {"code": "ROUTE_NOT_FOUND"}}]}
+        items = self.items.setdefault(found[1], {})
+        return self.answer_item(items, found[2], request) if found[2] else self.answer_items(items, request)
+
+    def answer_flows(self, request):
+        key = request["path"].removeprefix("/flows").strip("/")
+        if not key:
+            return 200, {"data": list(self.flows.values())}
+        return (200, {"data": self.flows[key]}) if key in self.flows else FORBIDDEN
+
+    @staticmethod
+    def answer_item(items, key, request):
+        if key not in items:
+            return FORBIDDEN
+        if request["method"] == "DELETE":
+            del items[key]
+            return 204, None
+        if request["method"] == "PATCH":
+            items[key].update(request["body"])
+        return 200, {"data": items[key]}
+
+    def answer_items(self, items, request):
+        body = request["body"]
+        if request["method"] == "POST":
+            new = [dict(item) for item in (body if isinstance(body, list) else [body])]
+            for item in new:
+                item.setdefault("id", len(items) + 1)
+                items[str(item["id"])] = item
+            return 200, {"data": new if isinstance(body, list) else new[0]}
+        if request["method"] == "PATCH" and isinstance(body, dict):
+            for key in body["keys"]:
+                items[str(key)].update(body["data"])
+            return 200, {"data": [items[str(key)] for key in body["keys"]]}
+        return 200, {"data": list(items.values())}
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+FORBIDDEN = 403, {"errors": [{"message": "You don't have permission to access this.", "extensions": {"code": "FORBIDDEN"}}]}

@@ -1,0 +1,38 @@
+"""A private redis-server on a free port, with an append-only file, stopped by pid."""
+
+import redis
+
+from processes import Process, free_port, wait_for
+
+
+class RedisServer:
+    def __init__(self, folder, *arguments):
+        self.folder, self.arguments = folder, arguments
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.client = redis.Redis(port=self.port, decode_responses=True)
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Also after kill(): the append-only file is read again."""
+        self.process = Process(
+            ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
+             "--appendonly", "yes", "--appendfsync", "everysec", "--loglevel", "warning", *self.arguments],
+            self.folder / "redis.log")
+        wait_for(self._answers, "redis-server answers")
+
+    def _answers(self):
+        if not self.process.is_running():
+            raise AssertionError(f"redis-server ended:\n{self.process.log}")
+        try:
+            return self.client.ping()
+        except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
+            return False
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        self.process.stop()

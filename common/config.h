@@ -38,7 +38,7 @@ struct provider_config {
 	enum provider_kind kind;
 	const char *name; /* for people: AI_OPENAI_COMPATIBLE_NAME, else as the id */
 	bool enabled;     /* by a key (openai-compatible: by the base URL), unless told otherwise */
-	const char *base_url; /* without a slash at the end; NULL: not given (openai-compatible) */
+	const char *base_url; /* without a slash at the end; NULL: the provider's or preset's own */
 	const char *api_key;  /* NULL: none */
 	const struct http_header *headers; /* further ones; ends with {NULL} */
 	/* openai-compatible: "azure", "ollama", ..., guessed from the base URL where not given, else

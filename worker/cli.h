@@ -62,7 +62,9 @@ struct cli {
 };
 
 /* In the order of the help. */
-#define CLI_COMMANDS(X) X(version)
+#define CLI_COMMANDS(X) \
+	X(config)       \
+	X(version)
 
 #define X(name) extern const struct cli_command cli_##name;
 CLI_COMMANDS(X)

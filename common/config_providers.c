@@ -158,7 +158,7 @@ const struct config_variable provider_variables[] = {
          .unset = "the server's",
          .help = "Ollama: the context to ask for, in tokens (num_ctx)",
 	 },
-	{0							 },
+	{0								},
 };
 
 #undef AT

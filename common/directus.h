@@ -55,9 +55,12 @@ struct directus_request {
 struct directus_call {
 	struct task task; /* await &c.task.call */
 	int status;
-	const cJSON *data;       /* of the reply; NULL: none (204), or raw */
+	const cJSON *data;       /* the reply's `data`, else all of it; NULL: none (204), or raw */
 	const cJSON *extensions; /* of Directus' first error, long texts shortened; or NULL */
 	unsigned tries;
+	/* A try ended without a clear answer: it may have been carried out. A DELETE that then says
+	 * FORBIDDEN has done its work, a POST with a key of its own that says RECORD_NOT_UNIQUE, too. */
+	bool may_have_happened;
 	struct http_call http; /* the last exchange: headers, raw body */
 
 	/* directus.c's own */
@@ -78,8 +81,7 @@ struct directus_call {
 void directus_start(struct directus *d, struct directus_call *c, const struct directus_request *req,
 		    struct arena *a);
 
-/* Puts the code, status and extensions of a failed call into an object, as an operation's
- * error_extra; NULL if there is nothing to tell. */
+/* {"extensions": …} of a failed call, for an operation's error_extra; NULL: there are none. */
 cJSON *directus_error_extra(const struct directus_call *c, struct arena *a);
 
 /* ---- words of the request ---- */

@@ -1,0 +1,446 @@
+/*	take_turn ─► send ─► answered ── good, or no use in trying again ──► end
+ *	    ▲                    │
+ *	    └────── rested ◄─────┘  (the turn is given back while it rests)            */
+#include "common/directus.h"
+
+#include "common/utf8.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	CONNECT_MS = 5000,
+	TIMEOUT_MS = 30000,
+	TRIES_MAX = 6,
+	SERVER_FAILURES_MAX = 3, /* 5xx and the like: bad data fails for ever */
+	FORBIDDEN_MAX = 4,
+	FIRST_REST_MS = 200,
+	LONGEST_REST_MS = 5000,
+	LONGEST_WAIT_MS = 30000, /* who is told to wait longer goes back to the queue */
+	CUT_EVERY_MS = 1000,
+	LONG_TEXT = 200
+};
+
+struct directus {
+	struct loop *loop;
+	struct http *http;
+	char *url, *authorization;
+	unsigned most;
+	double limit; /* calls under way at the same time, from 1 to most */
+	unsigned under_way;
+	struct directus_turn *first, **last; /* who waits for a turn */
+	uint64_t closed_until;               /* Retry-After holds for all */
+	struct timeout opening;
+	uint64_t last_cut;
+	double fastest_ms, usual_ms;
+};
+
+static task_step take_turn, send_it, answered, rested;
+
+struct directus *directus_new(struct http *http, struct loop *l,
+			      const struct directus_options *options)
+{
+	static const char bearer[] = "Bearer ";
+	struct directus *d = xmalloc(sizeof(*d));
+
+	d->loop = l;
+	d->http = http;
+	d->url = xstrdup(options->url);
+	d->most = options->concurrency ? options->concurrency : 8;
+	d->limit = d->most;
+	d->last = &d->first;
+	if (options->token && options->token[0]) {
+		d->authorization = xmalloc(sizeof(bearer) + strlen(options->token));
+		memcpy(d->authorization, bearer, sizeof(bearer) - 1);
+		memcpy(d->authorization + sizeof(bearer) - 1, options->token,
+		       strlen(options->token));
+	}
+	return d;
+}
+
+void directus_free(struct directus *d)
+{
+	if (!d)
+		return;
+	assert(d->under_way == 0 && !d->first);
+	timeout_stop(d->loop, &d->opening);
+	free(d->authorization);
+	free(d->url);
+	free(d);
+}
+
+const char *directus_url(const struct directus *d)
+{
+	return d->url;
+}
+
+unsigned directus_concurrency(const struct directus *d)
+{
+	return (unsigned)d->limit;
+}
+
+/* ---- turns ---- */
+
+static void give_turns(struct directus *d);
+
+static void open_again(struct timeout *t)
+{
+	give_turns(container_of(t, struct directus, opening));
+}
+
+static void give_turns(struct directus *d)
+{
+	uint64_t now = loop_now(d->loop);
+
+	if (d->first && d->closed_until > now) {
+		timeout_start(d->loop, &d->opening, d->closed_until - now, open_again);
+		return;
+	}
+	while (d->first && d->under_way < (unsigned)d->limit) {
+		struct directus_turn *t = d->first;
+
+		d->first = t->next;
+		if (!d->first)
+			d->last = &d->first;
+		container_of(t, struct directus_call, turn)->has_turn = true;
+		d->under_way++;
+		call_end(&t->call);
+	}
+}
+
+static void turn_cancel(struct call *c)
+{
+	struct directus_turn *t = container_of(c, struct directus_turn, call);
+	struct directus *d = container_of(t, struct directus_call, turn)->directus;
+	struct directus_turn **at = &d->first;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	if (!t->next)
+		d->last = at;
+	call_end(c);
+}
+
+static void turn_start(struct directus *d, struct directus_turn *t)
+{
+	call_begin(&t->call, d->loop, turn_cancel);
+	t->next = NULL;
+	*d->last = t;
+	d->last = &t->next;
+	give_turns(d);
+}
+
+static void give_back_turn(struct task *t)
+{
+	struct directus_call *c = container_of(t, struct directus_call, task);
+
+	if (!c->has_turn)
+		return;
+	c->has_turn = false;
+	c->directus->under_way--;
+	give_turns(c->directus);
+}
+
+/* ---- how many at the same time ---- */
+
+static void cut(struct directus *d)
+{
+	uint64_t now = loop_now(d->loop);
+
+	if (d->last_cut && now - d->last_cut < CUT_EVERY_MS)
+		return; /* those that were under way at the last cut */
+	d->last_cut = now;
+	d->limit = d->limit / 2 > 1 ? d->limit / 2 : 1;
+}
+
+/* An answer is slow beside the fastest ones, which are forgotten slowly. Eight calls at once on one
+ * thread take eight times as long: that is no overload. */
+static void note_speed(struct directus *d, double ms)
+{
+	d->fastest_ms = d->fastest_ms <= 0 || ms < d->fastest_ms
+				? ms
+				: d->fastest_ms + (ms - d->fastest_ms) / 256;
+	d->usual_ms = d->usual_ms <= 0 ? ms : d->usual_ms + (ms - d->usual_ms) / 8;
+	if (d->usual_ms > 8 * d->fastest_ms + 500)
+		cut(d);
+	else if (d->limit < d->most)
+		d->limit = d->limit + 1 / d->limit < d->most ? d->limit + 1 / d->limit : d->most;
+}
+
+/* ---- what was answered ---- */
+
+static const char *name_of_status(int status)
+{
+	static const struct {
+		int status;
+		const char *name;
+	} names[] = {
+		{401, "INVALID_CREDENTIALS"  },
+                {403, "FORBIDDEN"            },
+		{404, "ROUTE_NOT_FOUND"      },
+                {413, "CONTENT_TOO_LARGE"    },
+		{429, "REQUESTS_EXCEEDED"    },
+                {502, "SERVICE_UNAVAILABLE"  },
+		{503, "SERVICE_UNAVAILABLE"  },
+                {504, "SERVICE_UNAVAILABLE"  },
+		{500, "INTERNAL_SERVER_ERROR"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i].status == status)
+			return names[i].name;
+	return "UNEXPECTED_RESPONSE";
+}
+
+/* Directus repeats the whole value that it refuses. */
+static const cJSON *shorten(struct arena *a, const cJSON *extensions)
+{
+	cJSON *made = json_object(a);
+	const cJSON *member;
+
+	if (!cJSON_IsObject(extensions))
+		return NULL;
+	json_each(member, extensions) {
+		struct str text = str_of(cJSON_GetStringValue(member));
+
+		if (text.len > LONG_TEXT)
+			json_set_text(
+				a, made, member->string,
+				arena_printf(a, "%.*s...", STR_ARGS(utf8_cut(text, LONG_TEXT))));
+		else
+			json_set(a, made, member->string, json_share(a, member));
+	}
+	return made;
+}
+
+/* {"errors":[{"message","extensions":{"code",…}}]}, or whatever stands between us and Directus. */
+static void read_error(struct directus_call *c)
+{
+	struct error ignored, *err = &c->task.call.err;
+	const cJSON *root = json_parse_rounding(c->arena, c->http.body, &ignored);
+	const cJSON *errors = json_get(root, "errors");
+	const cJSON *first = cJSON_IsArray(errors) ? errors->child : NULL;
+	const char *message = json_get_text(first, "message");
+	const char *code = json_get_text(json_get(first, "extensions"), "code");
+	size_t more = json_count(errors);
+
+	c->extensions = shorten(c->arena, json_get(first, "extensions"));
+	if (message && more > 1)
+		(void)fail(err, ERR_NAMED, "%.*s (and %zu more)",
+			   STR_ARGS(utf8_cut(str_of(message), 250)), more - 1);
+	else if (message)
+		(void)fail(err, ERR_NAMED, "%s", message);
+	else
+		(void)fail(
+			err, ERR_NAMED,
+			"Directus answered with status %d and no error of its own: is DIRECTUS_URL "
+			"right, and what stands before it?",
+			c->status);
+	(void)snprintf(err->name, sizeof(err->name), "%s",
+		       code && code[0] ? code : name_of_status(c->status));
+	err->status = c->status;
+}
+
+static enum task_next read_data(struct directus_call *c)
+{
+	struct task *t = &c->task;
+	struct error err;
+	const cJSON *root;
+
+	if (c->req.raw || c->status == 204 || c->http.body.len == 0)
+		return task_end(t);
+	root = json_parse_rounding(c->arena, c->http.body, &err);
+	if (!root)
+		return task_fail(t, ERR_INVALID_RESPONSE,
+				 "the answer of Directus to %s %.80s is no JSON (%.100s): is "
+				 "DIRECTUS_URL right?",
+				 c->req.method, c->req.path, err.text);
+	c->data = json_get(root, "data") ? json_get(root, "data") : root;
+	return task_end(t);
+}
+
+/* Whole seconds; a date is not understood, and is as if nothing had been said. */
+static uint32_t retry_after_ms(const struct directus_call *c)
+{
+	const char *value = http_reply_header(&c->http, "retry-after");
+	unsigned long seconds;
+
+	if (!value || !isdigit((unsigned char)value[0]))
+		return 0;
+	seconds = strtoul(value, NULL, 10);
+	return (uint32_t)(seconds > 86400 ? 86400 : seconds) * 1000;
+}
+
+/* ---- trying again ---- */
+
+static bool is_repeatable(const struct directus_call *c)
+{
+	return c->req.repeatable || strcmp(c->req.method, "POST") != 0;
+}
+
+/* What the network did, in words that anybody outside may see. */
+static bool may_try_after_failure(struct directus_call *c)
+{
+	struct error *err = &c->task.call.err;
+
+	*err = c->http.call.err;
+	if (err->code == ERR_CONNECTION) {
+		err->code = ERR_NAMED;
+		err->status = 503;
+		(void)snprintf(err->name, sizeof(err->name), "SERVICE_UNAVAILABLE");
+	} else if (err->code != ERR_TIMEOUT) {
+		return false;
+	}
+	if (!c->http.sent)
+		return true;
+	c->may_have_happened = true;
+	return is_repeatable(c) && ++c->server_failures < SERVER_FAILURES_MAX;
+}
+
+static bool may_try_after_reply(struct directus_call *c)
+{
+	struct directus *d = c->directus;
+	struct error *err = &c->task.call.err;
+
+	read_error(c);
+	if (c->status == 429 || c->status == 503) {
+		err->retry_after_ms = retry_after_ms(c);
+		d->closed_until =
+			u64_max(d->closed_until,
+				loop_now(d->loop) + u64_min(err->retry_after_ms, LONGEST_WAIT_MS));
+		cut(d);
+		return err->retry_after_ms <= LONGEST_WAIT_MS;
+	}
+	if (c->status >= 500 || c->status == 408) {
+		c->may_have_happened = true;
+		return is_repeatable(c) && ++c->server_failures < SERVER_FAILURES_MAX;
+	}
+	return c->req.may_be_new && strcmp(err->name, "FORBIDDEN") == 0 &&
+	       ++c->forbidden < FORBIDDEN_MAX;
+}
+
+static uint32_t rest_ms(const struct directus_call *c)
+{
+	uint32_t ms = FIRST_REST_MS << (c->tries - 1);
+
+	if (ms > LONGEST_REST_MS)
+		ms = LONGEST_REST_MS;
+	ms = ms / 2 + arc4random_uniform(ms / 2);
+	return (uint32_t)u64_max(ms, c->task.call.err.retry_after_ms);
+}
+
+/* ---- the steps ---- */
+
+static struct directus_call *call_of(struct task *t)
+{
+	return container_of(t, struct directus_call, task);
+}
+
+static enum task_next take_turn(struct task *t)
+{
+	struct directus_call *c = call_of(t);
+
+	turn_start(c->directus, &c->turn);
+	return task_await(t, &c->turn.call, send_it);
+}
+
+static enum task_next send_it(struct task *t)
+{
+	struct directus_call *c = call_of(t);
+
+	c->tries++;
+	t->call.err = (struct error){.code = ERR_OK};
+	http_start(c->directus->http, &c->http, &c->http_req, c->arena);
+	return task_await_either(t, &c->http.call, answered);
+}
+
+static enum task_next answered(struct task *t)
+{
+	struct directus_call *c = call_of(t);
+	bool failed = c->http.call.err.code != ERR_OK;
+	bool again;
+
+	give_back_turn(t);
+	c->status = c->http.status;
+	if (!failed && c->status >= 200 && c->status < 300) {
+		if (!c->req.raw)
+			note_speed(c->directus, c->http.first_byte_ms);
+		return read_data(c);
+	}
+	if (!failed && c->status >= 300 && c->status < 400)
+		return task_fail(t, ERR_INVALID_RESPONSE,
+				 "Directus answered %s %.80s with a redirect to '%.80s': set "
+				 "DIRECTUS_URL to where it is",
+				 c->req.method, c->req.path,
+				 http_reply_header(&c->http, "location")
+					 ? http_reply_header(&c->http, "location")
+					 : "");
+	again = failed ? may_try_after_failure(c) : may_try_after_reply(c);
+	if (!again || c->tries >= TRIES_MAX)
+		return task_end(t);
+	sleep_start(c->directus->loop, &c->rest, rest_ms(c));
+	return task_await(t, &c->rest.call, rested);
+}
+
+static enum task_next rested(struct task *t)
+{
+	return task_go(t, take_turn);
+}
+
+static void write_headers(struct directus *d, struct directus_call *c)
+{
+	struct http_header *headers = arena_array(c->arena, struct http_header, 5);
+	struct http_header *h = headers;
+	const struct directus_request *r = &c->req;
+
+	if (d->authorization)
+		*h++ = (struct http_header){"Authorization", d->authorization};
+	/* Without it Directus answers 200 to a PATCH, and changes nothing. */
+	*h++ = (struct http_header){"Content-Type", "application/json"};
+	if (r->accept)
+		*h++ = (struct http_header){"Accept", r->accept};
+	*h = (struct http_header){"User-Agent", r->user_agent ? r->user_agent
+							      : "flow-worker/" FLOW_WORKER_VERSION};
+	c->http_req.headers = headers;
+}
+
+void directus_start(struct directus *d, struct directus_call *c, const struct directus_request *req,
+		    struct arena *a)
+{
+	bool has_query = req->query && req->query[0];
+
+	*c = (struct directus_call){.task.call.done = c->task.call.done,
+				    .task.call.parent = c->task.call.parent,
+				    .task.cleanup = give_back_turn,
+				    .directus = d,
+				    .arena = a,
+				    .req = *req};
+	c->http_req = (struct http_request){
+		.method = req->method,
+		.url = arena_printf(a, "%s%s%s%s", d->url, req->path, has_query ? "?" : "",
+				    has_query ? req->query : ""),
+		.body = req->body ? json_print(a, req->body) : (struct str){"", 0},
+		.connect_timeout_ms = CONNECT_MS,
+		.timeout_ms = req->timeout_ms ? req->timeout_ms : TIMEOUT_MS,
+		.max_reply = req->max_reply,
+ /* DELETE is not: curl would not tell that it sent it twice. */
+		.repeatable =
+			strcmp(req->method, "POST") != 0 && strcmp(req->method, "DELETE") != 0,
+	};
+	write_headers(d, c);
+	task_start(&c->task, d->loop, take_turn);
+}
+
+cJSON *directus_error_extra(const struct directus_call *c, struct arena *a)
+{
+	cJSON *extra;
+
+	if (!c->extensions)
+		return NULL;
+	extra = json_object(a);
+	json_set(a, extra, "extensions", json_share(a, c->extensions));
+	return extra;
+}

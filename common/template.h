@@ -42,7 +42,7 @@ enum { TEMPLATE_MAX_BYTES = 16 * 1024 * 1024 };
 cJSON *template_resolve(struct arena *a, const cJSON *value, const struct template_options *o,
 			struct error *err) NODISCARD;
 
-/* Whether there is a tag anywhere in it: for checks before a run. */
+/* Whether there may be a tag anywhere in it, so that its value is known only in a run. */
 bool template_is_in(const cJSON *value);
 
 #endif

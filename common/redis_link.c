@@ -176,7 +176,8 @@ static void connect_timed_out(struct timeout *t)
 		try_next_address(link);
 		return;
 	}
-	lose_because(link, "cannot connect to", "no answer in time");
+	lose_because(link, "cannot connect to",
+		     link->tls ? "it does not answer in TLS" : "no answer in time");
 }
 
 static void open_pipe(struct redis_link *link, const char *path)

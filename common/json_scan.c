@@ -109,10 +109,10 @@ static void skip_space(struct scan *s)
 }
 
 /* The bytes from `from` to here are replaced in what cJSON gets. */
-static void replace(struct scan *s, size_t from, const char *with, size_t len)
+static void replace(struct scan *s, size_t from, struct str with)
 {
 	buf_add(&s->out, s->text.ptr + s->copied, from - s->copied);
-	buf_add(&s->out, with, len);
+	buf_add_str(&s->out, with);
 	s->copied = s->at;
 }
 
@@ -172,7 +172,7 @@ static bool scan_unicode_escape(struct scan *s, size_t start)
 		return refuse(s, "\\u0000", "a text without it: it can not be kept");
 	}
 	if (is_low(unit) || (is_high(unit) && !take_low(s)))
-		replace(s, start, bytes, utf8_write(unit, bytes));
+		replace(s, start, (struct str){bytes, utf8_write(unit, bytes)});
 	return true;
 }
 
@@ -291,9 +291,9 @@ static bool judge_number(struct scan *s, size_t start, const char *text)
 		return refuse(s, found, "a number that a double can hold (or put it in quotes)");
 	}
 	if (isinf(number)) /* JSON.stringify(JSON.parse("1e400")) is null */
-		replace(s, start, "null", 4);
+		replace(s, start, STR("null"));
 	else if (s->at - start > CJSON_NUMBER_MAX)
-		replace(s, start, json_number_text(number, printed), strlen(printed));
+		replace(s, start, str_of(json_number_text(number, printed)));
 	return true;
 }
 

@@ -2,6 +2,7 @@
 # A real Directus from npm, without containers: installed once per version, run as often as wanted.
 #
 #   directus.sh install [VERSION]        installs into the cache (3 to 4 minutes, once); prints the path
+#   directus.sh extension [VERSION]      builds the extension beside this script (1 minute, again after a change); prints the path
 #   directus.sh start DIR [VERSION]      runs an instance whose whole state is in DIR; prints its address
 #   directus.sh stop DIR                 ends it and its PostgreSQL; the data stays
 #   directus.sh remove DIR               stop, and the data is gone
@@ -11,10 +12,12 @@
 #   DIRECTUS_PORT    the port to take (default: the one of the last start if it is free, else any free one)
 #   DIRECTUS_ENV     further lines for .env; the last one with a name wins
 #   ADMIN_EMAIL, ADMIN_PASSWORD, ADMIN_TOKEN    at the first start only; made up, and kept in DIR/secrets, if missing
+#   DIRECTUS_EXTENSION   the path of a built extension, taken over at every start
 # `packages directus postgresql`, beside this script, installs what it needs of Debian.
 # FLOW_WORKER_CACHE (default ~/.cache/flow-worker) is where versions are installed; several instances share one
 # installation, which nothing writes to after the install.
 set -euo pipefail
+shopt -s inherit_errexit
 
 NODE_VERSION=22.23.3 # Directus 11.4 and later need Node 22; npm itself may run on an older one
 CACHE=${FLOW_WORKER_CACHE:-$HOME/.cache/flow-worker}
@@ -38,22 +41,22 @@ node_package() {
 	esac
 }
 
-install_tree() { # the slow part of `install`, in the current directory; everything it prints goes to the log
+# Its caller handles the failure, so -e is out of force in here: hence the chain of &&.
+install_tree() { # install_tree NODE_PACKAGE VERSION: the slow part, in the current directory
 	local node_dir=$PWD/node_modules/$1 version=$2
 	printf '{"name":"directus-of-flow-worker","private":true,"version":"0.0.0","type":"module","dependencies":{"%s":"%s","directus":"%s"}}\n' \
 		"$1" "$NODE_VERSION" "$version" > package.json
 	# No install scripts: they would fetch binaries from elsewhere and build drivers nobody needs here. npm checks
 	# every archive against the registry's sha512.
-	npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm install --ignore-scripts --no-audit --no-fund --loglevel=error || return
 	# Two native modules have no binary in npm. nodedir must point at the Node that will load them: a nodedir in the
 	# user's own npm settings would build them for another ABI.
 	export PATH="$node_dir/bin:$PWD/node_modules/.bin:$PATH"
 	export npm_config_nodedir="$node_dir" npm_config_build_from_source=true
-	npm rebuild isolated-vm --loglevel=error
 	if [ -f /usr/include/sqlite3.h ]; then export npm_config_sqlite=/usr; fi # else it compiles its own: 100 s
-	npm rebuild sqlite3 --loglevel=error
-	"$node_dir/bin/node" -e 'for (const m of ["isolated-vm", "sqlite3", "argon2", "sharp"]) require(m);
-		if (require("directus/package.json").version !== process.argv[1]) throw "another version was installed"' "$version"
+	npm rebuild isolated-vm --loglevel=error && npm rebuild sqlite3 --loglevel=error &&
+		"$node_dir/bin/node" -e 'for (const m of ["isolated-vm", "sqlite3", "argon2", "sharp"]) require(m);
+			if (require("directus/package.json").version !== process.argv[1]) throw "another version was installed"' "$version"
 }
 
 install() {
@@ -73,6 +76,43 @@ install() {
 	fi
 	exec 9>&-
 	echo "$tree"
+}
+
+# --- the extension ----------------------------------------------------------------------------------------------------
+
+build_extension() { # in the current directory; see install_tree
+	{ cmp -s package.json node_modules/installed-for ||
+		{ npm install --ignore-scripts --no-audit --no-fund --loglevel=error && cp package.json node_modules/installed-for; }; } &&
+		node_modules/.bin/tsc --noEmit &&
+		node_modules/.bin/directus-extension build
+}
+
+# Built in the cache with the Node that came with Directus: the SDK needs a newer one than Debian 12 has.
+extension() { # extension VERSION
+	local tree build=$CACHE/extension source sum
+	source=$(cd "$(dirname "${BASH_SOURCE[0]}")/directus-extension" && pwd)
+	tree=$(install "$1")
+	mkdir -p "$build"
+	exec 9> "$CACHE/extension.lock"
+	flock 9
+	sum=$(cd "$source" && find package.json tsconfig.json src -type f -print0 | sort -z | xargs -0 sha256sum)
+	if [ "$(cat "$build/complete" 2> /dev/null)" != "$sum" ]; then
+		say "building the extension (log: $build/build.log)"
+		rm -rf "$build/src" "$build/dist" "$build/complete"
+		cp -r "$source"/{package.json,tsconfig.json,src} "$build"
+		(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
+			die "building the extension" "see the log, then run it again" "$build/build.log"
+		echo "$sum" > "$build/complete"
+	fi
+	exec 9>&-
+	echo "$build"
+}
+
+take_extension() { # take_extension PATH: only what Directus loads of it
+	local to=$DIR/extensions/directus-extension-flow-worker
+	rm -rf "$to"
+	mkdir -p "$to"
+	cp -r "$1/package.json" "$1/dist" "$to"
 }
 
 # --- instances -------------------------------------------------------------------------------------------------------
@@ -202,6 +242,7 @@ start() { # start VERSION
 	# The database of the first start stays the one of this instance.
 	database=$(cat database 2> /dev/null || echo "${DIRECTUS_DB:-sqlite}" | tee database)
 	case $database in sqlite | pg) ;; *) die "there is no database \"$database\"" "set DIRECTUS_DB to sqlite or pg" ;; esac
+	if [ -n "${DIRECTUS_EXTENSION:-}" ]; then take_extension "$DIRECTUS_EXTENSION"; fi
 	umask 077
 	echo '{"name":"instance","private":true,"version":"0.0.0","type":"module"}' > package.json # without one Directus loads no extension
 	write_secrets
@@ -252,6 +293,7 @@ enter() { # enter DIR, which is made if `start` wants it
 COMMAND=$1
 case "$COMMAND:$#" in
 	install:1 | install:2) install "${2:-12.4.0}" ;;
+	extension:1 | extension:2) extension "${2:-12.4.0}" ;;
 	start:2 | start:3) enter "$2" && start "${3:-12.4.0}" ;;
 	stop:2) enter "$2" && stop ;;
 	remove:2) enter "$2" && remove ;;

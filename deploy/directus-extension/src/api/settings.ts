@@ -1,0 +1,28 @@
+// What Directus' environment says about the worker.
+
+export type Env = Record<string, unknown>;
+
+export interface Settings {
+	redis: string | null;
+	prefix: string;
+	secret: string | null;
+	user: string | null;
+	/** Names this Directus among those that share the Redis: its stream of replies. */
+	instance: string;
+	/** How many blocking flows may wait at once: each holds a connection of the database's pool. */
+	blockingSlots: number;
+}
+
+const text = (value: unknown): string | null => (value === undefined || value === null || value === '' ? null : String(value));
+
+export function readSettings(env: Env, instance: string): Settings {
+	const pool = Number(env['DB_POOL__MAX'] ?? 10);
+	return {
+		redis: text(env['FLOW_WORKER_REDIS']),
+		prefix: text(env['FLOW_WORKER_PREFIX']) ?? '{flow-worker}:',
+		secret: text(env['FLOW_WORKER_JOB_SECRET']),
+		user: text(env['FLOW_WORKER_USER']),
+		instance,
+		blockingSlots: Math.max(1, Math.floor((Number.isFinite(pool) ? pool : 10) / 2)),
+	};
+}

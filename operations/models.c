@@ -356,11 +356,6 @@ static bool in_list(const struct config_list *list, const char *id)
 
 bool models_allowed(const struct provider_config *p, const struct model *m, struct error *err)
 {
-	if (!p->enabled)
-		return fail(err, ERR_NOT_CONFIGURED,
-			    "provider '%s' is not configured: set its key (AI_…_API_KEY) or, for a "
-			    "compatible server, its base URL",
-			    p->id);
 	if (p->allowed.set ? in_list(&p->allowed, m->id) : m->listed)
 		return true;
 	if (!p->allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE && !p->models)

@@ -33,7 +33,7 @@ void models_free(struct models *m); /* takes NULL */
 const struct model *models_find(const struct models *m, const struct provider_config *provider,
 				const char *id, struct arena *a);
 
-/* ERR_NOT_CONFIGURED, ERR_MODEL_NOT_ALLOWED with what to do about it. */
+/* ERR_MODEL_NOT_ALLOWED with what to do about it. */
 bool models_allowed(const struct provider_config *provider, const struct model *model,
 		    struct error *err) NODISCARD;
 

@@ -56,6 +56,9 @@ struct op_call {
 	const cJSON *chain;        /* the data chain; read only */
 	const cJSON *note;         /* in: what it left when it parked; out: what it leaves */
 
+	/* If set: gets the pieces of a streamed answer as they come. */
+	void (*piece)(struct op_call *c, struct str text);
+
 	/* out: */
 	uint64_t park_until_ms; /* with ERR_PARKED: time of day */
 	cJSON *result;          /* what $last becomes; in the arena; NULL is null */

@@ -7,6 +7,7 @@ struct directus;
 struct http;
 struct http_request;
 struct loop;
+struct models;
 
 /* A dry run calls no provider: it shows what would be sent, and goes on as if the answer were an
  * empty text. Operations that write are left out by the run. */
@@ -18,6 +19,7 @@ struct services {
 	const struct config *config;
 	struct loop *loop;
 	struct http *http;         /* for providers and the request operation */
+	struct models *models;     /* the model table */
 	struct directus *directus; /* NULL: DIRECTUS_URL is not set */
 	struct dry_run *dry_run;   /* NULL: this is not one */
 };

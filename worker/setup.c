@@ -5,6 +5,7 @@
 #include "common/directus.h"
 #include "common/http.h"
 #include "common/loop.h"
+#include "operations/models.h"
 #include "worker/cli.h"
 #include "worker/flows.h"
 
@@ -30,10 +31,17 @@ bool setup_open(struct setup *s, const struct cli *cli)
 {
 	struct http_options http = {.user_agent = "flow-worker/" FLOW_WORKER_VERSION};
 	struct directus_options directus = {.url = NULL};
+	struct error err;
 
 	*s = (struct setup){.arena = arena_new()};
 	s->config = cli_config_load(cli, s->arena);
 	if (!s->config) {
+		arena_free(s->arena);
+		return false;
+	}
+	s->services.models = models_new(s->config, &err);
+	if (!s->services.models) {
+		(void)cli_failed(cli, &err);
 		arena_free(s->arena);
 		return false;
 	}
@@ -58,6 +66,7 @@ void setup_close(struct setup *s)
 	flows_free(s->flows);
 	directus_free(s->services.directus);
 	http_free(s->services.http);
+	models_free(s->services.models);
 	loop_free(s->services.loop);
 	arena_free(s->arena);
 }

@@ -78,17 +78,17 @@ const char *reply_header(const struct llm_reply *reply, const char *name)
 	return NULL;
 }
 
-static void set_request_id(const struct llm_reply *reply, struct arena *a,
-			   struct llm_answer *answer)
+const char *reply_request_id(const struct llm_reply *reply, struct arena *a)
 {
 	static const char *const names[] = {"x-request-id", "request-id", "apim-request-id"};
 
-	for (size_t i = 0; i < ARRAY_LEN(names) && !answer->request_id; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *id = reply_header(reply, names[i]);
 
 		if (id && *id)
-			answer->request_id = arena_strdup(a, id);
+			return arena_strdup(a, id);
 	}
+	return NULL;
 }
 
 /* The first byte that is no white space; 0: none. */
@@ -129,8 +129,8 @@ bool provider_read(const struct provider *p, const struct llm_reply *reply, stru
 	struct arena *scratch = arena_new();
 	bool good;
 
-	*answer = (struct llm_answer){.finish = FINISH_STOP};
-	set_request_id(reply, a, answer);
+	*answer = (struct llm_answer){.finish = FINISH_STOP,
+				      .request_id = reply_request_id(reply, a)};
 	good = read_body(p, reply, scratch, a, answer, err);
 	arena_free(scratch);
 	return good;

@@ -277,6 +277,9 @@ bool provider_read(const struct provider *p, const struct llm_reply *reply, stru
 /* A header of a reply, or NULL; the name in lower case. */
 const char *reply_header(const struct llm_reply *reply, const char *name);
 
+/* How the provider calls this exchange; NULL: it does not say. */
+const char *reply_request_id(const struct llm_reply *reply, struct arena *a);
+
 /* What a reply's headers say of the limits; -1: nothing. */
 struct llm_limits {
 	int64_t limit_requests, remaining_requests, limit_tokens, remaining_tokens;

@@ -1,0 +1,598 @@
+#include "operations/llm.h"
+
+#include "common/config.h"
+#include "common/secrets.h"
+#include "operations/providers/errors.h"
+#include "operations/services.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+	TIMEOUT_MS = 120000,           /* of one call */
+	REASONING_TIMEOUT_MS = 600000, /* nothing comes while a model thinks */
+	STREAM_TOTAL_MS = 1800000,     /* no answer takes longer */
+	BACKOFF_FIRST_MS = 500,
+	BACKOFF_MAX_MS = 8000,
+	GOOGLE_FIRST_MS = 1000,
+	GOOGLE_MAX_MS = 60000,
+	MARGIN_MS = 10000 /* connecting, and the time to notice */
+};
+
+static task_step pick, look_up, ask_permit, permitted, replied, settled, judge, rested, end;
+
+static struct llm_call *llm_of(struct task *t)
+{
+	return container_of(t, struct llm_call, task);
+}
+
+/* ---- whom to ask, and what ---- */
+
+static bool prepare(struct llm_call *c, struct error *err)
+{
+	const struct llm_choice *choice = &c->wish->choices[c->candidate];
+	struct arena *a = c->op->arena;
+
+	if (!llm_target(c->op->use, choice, a, &c->target, err))
+		return false;
+	c->question =
+		(struct llm_question){.model = c->target.model, .model_id = c->target.model_id};
+	return c->wish->ask(c->wish->arg, &c->target, &c->question, err) && llm_fit(c, err);
+}
+
+/* The next of the fallbacks, if there is one and the failure is of a kind that it may mend. */
+static bool may_fall_back(const struct llm_call *c, const struct error *err)
+{
+	switch (err->code) {
+	case ERR_MODEL_NOT_FOUND:
+	case ERR_MODEL_NOT_ALLOWED:
+	case ERR_NOT_CONFIGURED:
+	case ERR_QUOTA:
+	case ERR_API_KEY:
+	case ERR_PERMISSION:
+	case ERR_CONTEXT_LENGTH:
+	case ERR_ATTACHMENT_UNSUPPORTED:
+		return c->candidate + 1 < c->wish->choice_count;
+	default:
+		return error_is_retryable(err) && c->candidate + 1 < c->wish->choice_count;
+	}
+}
+
+static enum task_next fall_back(struct llm_call *c, const struct error *err)
+{
+	llm_warn(c, "fell back from %s: %s", c->target.model_id ? c->target.model_id : "a model",
+		 error_name(err));
+	c->candidate++;
+	c->tries = 0;
+	c->broken = 0;
+	c->refused = 0;
+	return task_go(&c->task, pick);
+}
+
+static enum task_next pick(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct error err;
+
+	if (!prepare(c, &err))
+		return may_fall_back(c, &err) ? fall_back(c, &err) : task_fail_as(t, &err);
+	return task_go(t, look_up);
+}
+
+/* ---- what has been answered before ---- */
+
+static void count_usage(struct llm_call *c)
+{
+	struct op_usage *sum = &c->op->usage;
+	const struct llm_usage *u = &c->answer.usage;
+
+	c->cost = model_cost(c->target.model, u);
+	sum->calls++;
+	sum->input_tokens += u->input;
+	sum->output_tokens += u->output;
+	sum->reasoning_tokens += u->reasoning;
+	sum->cached_tokens += u->cached;
+	sum->cost_nano += c->cost.input_nano + c->cost.output_nano;
+	sum->cost_unknown = sum->cost_unknown || !c->cost.known;
+}
+
+/* A stored answer may be one of a fallback. */
+static bool take_stored(struct llm_call *c, struct str text)
+{
+	struct llm_stored stored;
+	struct error err;
+
+	if (!llm_answer_parse(text, c->op->arena, &stored) ||
+	    stored.candidate >= c->wish->choice_count)
+		return false;
+	if (stored.candidate != c->candidate) {
+		c->candidate = stored.candidate;
+		if (!prepare(c, &err))
+			return false;
+	}
+	c->answer = stored.answer;
+	c->failure = (struct error){.code = ERR_OK};
+	c->latency_ms = stored.latency_ms;
+	c->stored = true;
+	c->attempts++;
+	count_usage(c);
+	return true;
+}
+
+static enum task_next look_up(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct journal *j = c->op->journal;
+	uint32_t started = j->methods->calls(j, c->op->step);
+	bool ambiguous = false;
+	struct str text;
+
+	while (c->last_n < started) {
+		c->last_n++;
+		if (j->methods->answer(j, c->op->step, c->last_n, &text) && take_stored(c, text))
+			return task_go(t, judge);
+		ambiguous = true;
+	}
+	if (ambiguous && c->wish->hold_ambiguous)
+		return task_fail(t, ERR_STALLED,
+				 "an earlier call may have been carried out and paid, and its "
+				 "answer never came");
+	return task_go(t, ask_permit);
+}
+
+/* ---- a call ---- */
+
+static const char *call_id(const struct llm_call *c, uint32_t n)
+{
+	char *id = arena_printf(c->op->arena, "%s#%s#%u", c->op->job_id, c->op->step, n);
+
+	for (char *p = id; *p; p++) /* it travels in a header */
+		if (*p <= ' ' || *p > '~')
+			*p = '_';
+	return id;
+}
+
+static void set_timeouts(struct llm_call *c)
+{
+	struct http_request *r = &c->request;
+	uint32_t patience = c->target.endpoint.preset->patience_ms;
+	uint32_t wait = c->wish->timeout_ms;
+
+	if (!wait)
+		wait = c->wish->reason && c->question.stream ? REASONING_TIMEOUT_MS : TIMEOUT_MS;
+	if (!c->wish->timeout_ms && patience > wait)
+		wait = patience;
+	r->timeout_ms = wait;
+	if (!c->question.stream)
+		return;
+	r->first_byte_timeout_ms = wait;
+	r->idle_timeout_ms = wait;
+	if (!c->wish->timeout_ms)
+		r->timeout_ms = STREAM_TOTAL_MS;
+}
+
+static struct journal_entry entry_of(const struct llm_call *c)
+{
+	const struct llm_usage most = {
+		.known = true, .input = c->estimate, .output = c->question.max_tokens};
+	struct cost cost = model_cost(c->target.model, &most);
+
+	return (struct journal_entry){
+		.step = c->op->step,
+		.n = c->last_n + 1,
+		.provider = c->target.config->id,
+		.model = c->target.model_id,
+		.input_tokens = c->estimate,
+		.output_tokens = c->question.max_tokens,
+		.quota_tokens = c->wire->quota == QUOTA_ARRIVAL
+					? u64_max(c->estimate, c->question.max_tokens)
+					: 0,
+		.cost_nano = cost.input_nano + cost.output_nano,
+		.cost_known = cost.known,
+		.deadline_ms = c->request.timeout_ms + MARGIN_MS,
+	};
+}
+
+static enum task_next show(struct llm_call *c)
+{
+	struct dry_run *d = c->op->use->dry_run;
+
+	d->show(d, &c->request);
+	c->answer = (struct llm_answer){.text = STR(""), .finish = FINISH_STOP};
+	return task_end(&c->task);
+}
+
+static enum task_next ask_permit(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct journal *j = c->op->journal;
+	struct error err;
+
+	c->question.call_id = call_id(c, c->last_n + 1);
+	c->request = (struct http_request){.method = "POST"};
+	if (!c->wire->write(&c->question, &c->target.endpoint, c->op->arena, &c->request, &err))
+		return task_fail_as(t, &err);
+	set_timeouts(c);
+	if (c->op->use->dry_run)
+		return show(c);
+	c->http = (struct http_call){.status = 0};
+	c->answer = (struct llm_answer){.finish = FINISH_STOP};
+	c->permit = (struct permit_call){.entry = entry_of(c)};
+	c->asked = true;
+	j->methods->permit(j, &c->permit, c->op->arena);
+	return task_await_either(t, &c->permit.call, permitted);
+}
+
+/* What a call that is started again needs to know; the rest is in the journal. */
+static void leave_note(struct llm_call *c)
+{
+	struct arena *a = c->op->arena;
+	cJSON *note = json_object(a);
+
+	json_set_number(a, note, "candidate", c->candidate);
+	json_set_number(a, note, "tries", c->tries);
+	json_set_number(a, note, "attempts", c->attempts);
+	json_set_number(a, note, "refused", c->refused);
+	c->op->note = note;
+}
+
+static enum task_next park(struct llm_call *c, uint64_t until_ms, const struct error *err)
+{
+	leave_note(c);
+	c->op->park_until_ms = until_ms;
+	return task_fail(&c->task, ERR_PARKED, "%s", err->text);
+}
+
+/* A piece of a stream. */
+static void take_piece(struct http_call *http, struct str piece)
+{
+	struct llm_call *c = container_of(http, struct llm_call, http);
+	struct str text;
+
+	stream_feed(&c->stream, piece);
+	text = buf_str(&c->stream.text);
+	if (c->op->piece && text.len > c->told)
+		c->op->piece(c->op, (struct str){text.ptr + c->told, text.len - c->told});
+	c->told = text.len;
+}
+
+static enum task_next permitted(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+
+	if (c->permit.call.err.code == ERR_PARKED)
+		return park(c, c->permit.retry_at_ms, &c->permit.call.err);
+	if (c->permit.call.err.code != ERR_OK)
+		return task_fail_as(t, &c->permit.call.err);
+	c->attempts++;
+	c->tries++;
+	c->started_ms = loop_now(t->call.loop);
+	if (c->question.stream) {
+		stream_init(&c->stream, c->wire, c->op->arena);
+		c->told = 0;
+		c->http.on_data = take_piece;
+	}
+	http_start(c->op->use->http, &c->http, &c->request, c->op->arena);
+	return task_await_either(t, &c->http.call, replied);
+}
+
+/* ---- the reply ---- */
+
+static struct llm_reply reply_of(const struct llm_call *c)
+{
+	return (struct llm_reply){.status = c->http.status,
+				  .headers = c->http.headers,
+				  .header_count = c->http.header_count,
+				  .body = c->http.body,
+				  .now_ms = wall_ms()};
+}
+
+static bool is_stream(struct str body)
+{
+	size_t i = 0;
+
+	while (i < body.len && strchr(" \r\n\t", body.ptr[i]))
+		i++;
+	return i < body.len && !strchr("{[<", body.ptr[i]);
+}
+
+/* What the connection's failure is to a flow. */
+static bool transport_failure(const struct error *from, const char *provider, struct error *err)
+{
+	bool fatal = strcmp(from->detail, "curl 60") == 0 || strcmp(from->detail, "curl 3") == 0 ||
+		     strcmp(from->detail, "curl 1") == 0;
+
+	*err = *from;
+	if (from->code == ERR_CONNECTION) {
+		(void)fail(err, fatal ? ERR_NOT_CONFIGURED : ERR_UNAVAILABLE, "%s: %s", provider,
+			   from->text);
+		(void)snprintf(err->detail, sizeof(err->detail), "NETWORK_ERROR");
+	} else if (from->code == ERR_INVALID_PAYLOAD) {
+		err->code = ERR_NOT_CONFIGURED; /* the address is of the configuration */
+	}
+	return false;
+}
+
+static bool read_reply(struct llm_call *c, struct error *err)
+{
+	struct llm_reply reply = reply_of(c);
+	bool good = reply.status >= 200 && reply.status < 300;
+
+	if (c->http.call.err.code != ERR_OK) {
+		if (c->question.stream) { /* what came before the cut is worth knowing */
+			struct error cut;
+
+			(void)!stream_end(&c->stream, &c->answer, &cut);
+		}
+		return transport_failure(&c->http.call.err, c->target.config->id, err);
+	}
+	if (!c->question.stream || !good || !is_stream(reply.body))
+		return provider_read(c->wire, &reply, c->op->arena, &c->answer, err);
+	if (!c->stream.answer.request_id)
+		c->stream.answer.request_id = reply_request_id(&reply, c->op->arena);
+	return stream_end(&c->stream, &c->answer, err);
+}
+
+static enum settle_outcome outcome_of(const struct llm_call *c, bool good)
+{
+	bool cut = strcmp(c->failure.detail, "STREAM_INTERRUPTED") == 0;
+	bool error_reply = c->http.call.err.code == ERR_OK &&
+			   (c->http.status >= 300 || (c->answer.text.len == 0 && !cut));
+
+	if (good)
+		return SETTLE_ANSWER;
+	if (c->task.call.stop != ERR_OK && c->http.sent)
+		return SETTLE_CANCELLED;
+	if (!c->http.sent)
+		return SETTLE_FAILED;
+	/* Something came with status 200 that is no answer: it may have been one, and billed. */
+	if (error_reply && c->failure.code != ERR_INVALID_RESPONSE)
+		return SETTLE_FAILED;
+	return SETTLE_UNKNOWN;
+}
+
+static void fill_settle(struct llm_call *c, struct settle_call *s, bool good, struct arena *a)
+{
+	struct llm_reply reply = reply_of(c);
+	struct llm_limits limits;
+	struct cost cost = model_cost(c->target.model, &c->answer.usage);
+	struct llm_stored stored = {c->answer, c->candidate, c->latency_ms};
+
+	provider_limits(&reply, &limits);
+	*s = (struct settle_call){
+		.entry = c->permit.entry,
+		.outcome = outcome_of(c, good),
+		.input_tokens = c->answer.usage.input,
+		.cached_tokens = c->answer.usage.cached,
+		.output_tokens = c->answer.usage.output,
+		.cost_nano = cost.input_nano + cost.output_nano,
+		.rate_limited = c->failure.code == ERR_RATE_LIMIT,
+		.retry_after_ms = c->failure.retry_after_ms,
+		.limit_requests = limits.limit_requests,
+		.remaining_requests = limits.remaining_requests,
+		.limit_tokens = limits.limit_tokens,
+		.remaining_tokens = limits.remaining_tokens,
+	};
+	if (s->outcome == SETTLE_ANSWER)
+		s->answer = llm_answer_print(&stored, a);
+	if (s->outcome == SETTLE_ANSWER && !c->answer.usage.known) {
+		/* A server that counts nothing: what was expected is booked. */
+		s->input_tokens = c->estimate;
+		s->output_tokens = c->answer.text.len / 4 + 1;
+	}
+}
+
+static enum task_next replied(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct journal *j = c->op->journal;
+	bool good;
+
+	c->failure = (struct error){.code = ERR_OK};
+	c->latency_ms = loop_now(t->call.loop) - c->started_ms;
+	good = read_reply(c, &c->failure);
+	secrets_mask_error(&c->failure);
+	fill_settle(c, &c->settle, good, c->op->arena);
+	if (c->settle.outcome != SETTLE_FAILED)
+		c->last_n = c->permit.entry.n;
+	c->asked = false;
+	j->methods->settle(j, &c->settle, c->op->arena);
+	return task_await(t, &c->settle.call, settled);
+}
+
+static enum task_next settled(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+
+	if (c->failure.code == ERR_OK) {
+		count_usage(c);
+		models_learn(c->op->use->models, c->target.config->id, c->target.model->id,
+			     c->estimate, c->answer.usage.input);
+	}
+	return task_go(t, judge);
+}
+
+/* ---- what now ---- */
+
+static uint32_t backoff(const struct llm_call *c)
+{
+	bool google = c->wire == &provider_google;
+	uint64_t ms = (google ? GOOGLE_FIRST_MS : BACKOFF_FIRST_MS);
+	uint32_t random = 0;
+
+	ms <<= c->tries > 10 ? 10 : c->tries - (c->tries > 0);
+	ms = u64_min(ms, google ? GOOGLE_MAX_MS : BACKOFF_MAX_MS);
+	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	return (uint32_t)(ms - ms / 4 * (random % 1000) / 1000);
+}
+
+static bool may_retry(struct llm_call *c)
+{
+	struct llm_reply reply = reply_of(c);
+	const char *told = reply_header(&reply, "x-should-retry");
+	bool useful = error_is_retryable(&c->failure);
+
+	if (told && strcmp(told, "false") == 0)
+		useful = false;
+	if (told && strcmp(told, "true") == 0 && c->failure.code != ERR_QUOTA)
+		useful = true;
+	/* An answer that can not be read was paid for: one more, not five. */
+	if (c->failure.code == ERR_INVALID_RESPONSE && c->broken++ > 0)
+		useful = false;
+	return useful && c->tries <= c->wish->max_retries;
+}
+
+static enum task_next rest(struct llm_call *c)
+{
+	uint32_t wait = c->failure.retry_after_ms;
+
+	if (!wait)
+		wait = backoff(c);
+	if (wait > LLM_REST_MAX_MS)
+		return park(c, wall_ms() + wait, &c->failure);
+	sleep_start(c->task.call.loop, &c->rest, wait);
+	return task_await(&c->task, &c->rest.call, rested);
+}
+
+static enum task_next give_up(struct llm_call *c)
+{
+	struct error err = c->failure;
+
+	if (c->attempts > 1)
+		(void)snprintf(err.text, sizeof(err.text), "%.250s, gave up after %u attempts",
+			       c->failure.text, c->attempts);
+	return task_fail_as(&c->task, &err);
+}
+
+static enum task_next judge_failure(struct llm_call *c)
+{
+	struct error err;
+
+	if (c->failure.code == ERR_INVALID_REQUEST && llm_can_mend(c)) {
+		if (!prepare(c, &err))
+			return task_fail_as(&c->task, &err);
+		c->tries--; /* it is another call now */
+		return task_go(&c->task, ask_permit);
+	}
+	if (c->settle.outcome == SETTLE_UNKNOWN && c->wish->hold_ambiguous)
+		return task_fail(&c->task, ERR_STALLED,
+				 "the call may have been carried out and paid: %s",
+				 c->failure.text);
+	if (may_retry(c))
+		return rest(c);
+	if (may_fall_back(c, &c->failure))
+		return fall_back(c, &c->failure);
+	return give_up(c);
+}
+
+/* An answer that the provider itself calls unusable counts as none. */
+static enum task_next judge(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+
+	if (c->failure.code == ERR_OK && c->answer.finish == FINISH_BROKEN) {
+		(void)fail(&c->failure, ERR_INVALID_RESPONSE, "%s ended the answer with '%s'",
+			   c->target.config->id, c->answer.detail ? c->answer.detail : "error");
+		(void)snprintf(c->failure.detail, sizeof(c->failure.detail), "%s",
+			       c->answer.detail ? c->answer.detail : "");
+	}
+	if (c->failure.code != ERR_OK)
+		return judge_failure(c);
+	return task_go(t, end);
+}
+
+static enum task_next rested(struct task *t)
+{
+	return task_go(t, look_up); /* a late answer of the attempt before may have come */
+}
+
+static enum task_next end(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	const struct preset *preset = c->target.endpoint.preset;
+	uint64_t used = c->answer.usage.input + c->question.max_tokens;
+
+	if (preset->cuts_silently && used >= c->target.model->context)
+		llm_warn(c,
+			 "the prompt has filled the window of %u tokens: the server may have cut "
+			 "it",
+			 c->target.model->context);
+	c->op->note = NULL;
+	return task_end(t);
+}
+
+/* ---- the end, however it comes ---- */
+
+struct late_settle {
+	struct settle_call settle;
+	struct arena *arena;
+};
+
+static void late_settled(struct call *call)
+{
+	struct late_settle *late = container_of(container_of(call, struct settle_call, call),
+						struct late_settle, settle);
+
+	arena_free(late->arena);
+}
+
+/* Stopped between permit and settle: the books are closed without anybody waiting for it. */
+static void cleanup(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct journal *j = c->op->journal;
+	struct arena *a;
+	struct late_settle *late;
+
+	/* Admitted, also if the task was stopped before it could use that. */
+	if (!c->asked || !c->permit.call.ended || c->permit.call.err.code != ERR_OK)
+		return;
+	a = arena_new();
+	late = arena_make(a, struct late_settle);
+	late->arena = a;
+	c->failure = c->http.call.err;
+	fill_settle(c, &late->settle, false, a);
+	late->settle.call.done = late_settled;
+	j->methods->settle(j, &late->settle, a);
+}
+
+static void take_note(struct llm_call *c)
+{
+	const cJSON *note = c->op->note;
+	double candidate = json_get_number(note, "candidate", 0);
+
+	if (candidate >= 0 && candidate < (double)c->wish->choice_count)
+		c->candidate = (uint32_t)candidate;
+	c->tries = (uint32_t)json_get_number(note, "tries", 0);
+	c->attempts = (uint32_t)json_get_number(note, "attempts", 0);
+	c->refused = (unsigned)json_get_number(note, "refused", 0);
+}
+
+void llm_start(struct llm_call *c, struct op_call *op, const struct llm_wish *wish, cJSON *warnings,
+	       uint32_t last_n)
+{
+	void (*done)(struct call *) = c->task.call.done;
+	struct call *parent = c->task.call.parent;
+
+	*c = (struct llm_call){.op = op, .wish = wish, .warnings = warnings, .last_n = last_n};
+	c->task.call.done = done;
+	c->task.call.parent = parent;
+	c->task.cleanup = cleanup;
+	take_note(c);
+	task_start(&c->task, op->use->loop, pick);
+}
+
+cJSON *llm_error_extra(const struct llm_call *c, struct arena *a)
+{
+	cJSON *extra = json_object(a);
+
+	if (c->target.config)
+		json_set_text(a, extra, "provider", c->target.config->id);
+	if (c->target.model_id)
+		json_set_text(a, extra, "model", c->target.model_id);
+	json_set_number(a, extra, "attempts", c->attempts);
+	if (c->answer.request_id)
+		json_set_text(a, extra, "requestId", c->answer.request_id);
+	return extra;
+}

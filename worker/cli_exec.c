@@ -8,6 +8,7 @@
 #include "worker/cli_file.h"
 #include "worker/cli_job.h"
 #include "worker/exec_journal.h"
+#include "worker/exec_spawner.h"
 #include "worker/flows.h"
 #include "worker/run.h"
 #include "worker/setup.h"
@@ -89,6 +90,7 @@ static int exec_job(struct setup *s, struct str text, bool dry_run)
 {
 	struct shower shower = {.dry_run.show = show, .arena = s->arena};
 	struct exec_journal journal;
+	struct exec_spawner spawner;
 	struct run_options with = {.use = &s->services, .attempt = 1};
 	struct error err;
 	struct run *r;
@@ -105,6 +107,8 @@ static int exec_job(struct setup *s, struct str text, bool dry_run)
 	with.journal = &journal.journal;
 	with.flows = s->flows;
 	with.env = s->config->flow_env;
+	exec_spawner_init(&spawner, &with);
+	with.spawner = &spawner.spawner;
 	r = run_new(&with);
 	run_start(r, s->services.loop);
 	setup_wait(s, &r->task.call);

@@ -71,6 +71,8 @@ struct run {
 	struct op_usage usage;         /* of all steps, also earlier attempts' */
 	uint64_t started_ms, ended_ms; /* time of day */
 
+	void *owner; /* of whoever started it */
+
 	/* its own */
 	struct op_call op;
 	struct step_call store;

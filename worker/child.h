@@ -1,0 +1,14 @@
+/* worker/child.h: the job that a `trigger` operation makes. */
+#ifndef WORKER_CHILD_H
+#define WORKER_CHILD_H
+
+#include "operations/spawner.h"
+#include "worker/job.h"
+
+/* <job>#<step>#<index> */
+const char *child_id(struct arena *a, const char *job_id, const char *step, size_t index);
+/* {"flow","trigger","accountability","chain"} of the child with that payload. */
+struct str child_body(struct arena *a, const struct job *parent, const char *flow,
+		      const cJSON *payload);
+
+#endif

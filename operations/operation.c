@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* A new operation is one file and one name here. */
-#define OPERATIONS(X)
+#define OPERATIONS(X) X(log)
 
 #define X(name) extern const struct operation operation_##name;
 OPERATIONS(X)

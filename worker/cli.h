@@ -63,6 +63,9 @@ struct cli {
 
 /* In the order of the help. */
 #define CLI_COMMANDS(X) \
+	X(enqueue)      \
+	X(render)       \
+	X(check)        \
 	X(config)       \
 	X(version)
 

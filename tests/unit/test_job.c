@@ -31,7 +31,7 @@ static const cJSON *vectors(struct arena *a)
 	const cJSON *json = json_parse(a, read_file(a, TESTS_DIR "/vectors/jobs.json"), &err);
 
 	if (!json)
-		fail_msg("%s", err.text);
+		FAIL("%s", err.text);
 	return json;
 }
 
@@ -62,7 +62,7 @@ static void check_bad(const cJSON *vector, const struct error *err)
 	assert_string_equal(error_name(err), json_get_text(vector, "code"));
 	json_each(said, json_get(vector, "says"))
 		if (!strstr(err->text, said->valuestring))
-			fail_msg("'%s' does not say '%s'", err->text, said->valuestring);
+			FAIL("'%s' does not say '%s'", err->text, said->valuestring);
 }
 
 TEST(each_body_is_read_or_refused_with_the_place_and_the_reason)
@@ -82,9 +82,9 @@ TEST(each_body_is_read_or_refused_with_the_place_and_the_reason)
 
 		printf("  %s\n", json_get_text(vector, "name"));
 		if (job && !json_get(vector, "ok"))
-			fail_msg("should have been refused");
+			FAIL("should have been refused");
 		if (!job && !json_get(vector, "code"))
-			fail_msg("refused: %s", err.text);
+			FAIL("refused: %s", err.text);
 		if (job)
 			check_good(job, json_get(vector, "ok"));
 		else

@@ -2,6 +2,7 @@
  *
  *	config_env.c        variables as they were given: the environment, the .env file
  *	config_value.c      texts to values, and what is wrong with them
+ *	config_number.c     times and sizes with units
  *	config_cast.c       values for $env, with Directus' types
  *	config_json.c       the shapes of JSON values: models, limits, headers
  *	config_table.c      the variables of the process
@@ -117,7 +118,9 @@ const char *config_parse(struct arena *a, const struct config_variable *v, const
 			 void *field);
 /* What a value of this variable looks like: "a time such as 500ms, 15s, 5m or 24h, from 1s to 1h". */
 const char *config_expected(struct arena *a, const struct config_variable *v);
-bool config_parse_bool(const char *text, bool *value);
+/* Numbers, times and sizes, with the units of the type. */
+bool config_parse_number(enum config_type type, const char *text, uint64_t *number);
+const char *config_number_text(struct arena *a, enum config_type type, uint64_t number);
 /* A $env value with the type that Directus' environment gives it. */
 cJSON *config_cast(struct arena *a, const char *text);
 /* "array:a,b" is "a,b" for a list: the text behind the prefix that fits the type. */

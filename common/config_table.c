@@ -11,351 +11,157 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 #define KB  1024ULL
 #define MB  (1024ULL * KB)
 
+/* clang-format off */
 static const struct config_variable model_variables[] = {
-	{
-         .name = "AI_ENABLED",
-         .type = CONFIG_BOOL,
-         .offset = AT(ai_enabled),
-         .by_default = "true",
-         .help = "Master switch. `false`: every AI operation fails with AI_DISABLED",
-	 },
-	{
-         .name = "AI_DEFAULT_MODEL",
-         .type = CONFIG_TEXT,
-         .offset = AT(ai_default_model),
-         .help = "`provider:model` for operations that name none",
-	 },
-	{
-         .name = "AI_SYSTEM_PROMPT",
-         .type = CONFIG_TEXT,
-         .offset = AT(ai_system_prompt),
-         .help = "System text for operations that have none of their own",
-	 },
-	{
-         .name = "AI_MODELS",
-         .type = CONFIG_JSON,
-         .offset = AT(ai_models),
-         .shape = config_shape_models,
-         .help = "`json:[{\"provider\",\"model\",\"name\",\"limit\":{\"context\",\"output\"}"
-			","
-			"\"cost\":{\"input\",\"output\"},\"attachment\",\"reasoning\"}]`: adds to "
-			"the model "
-			"table or overrides it; costs are USD per million tokens", },
-	{
-         .name = "AI_LIMITS",
-         .type = CONFIG_JSON,
-         .offset = AT(ai_limits),
-         .shape = config_shape_limits,
-         .help = "`json:[{\"scope\",\"rpm\",\"rpd\",\"tpm\",\"itpm\",\"otpm\","
-			"\"concurrency\","
-			"\"budgetUsd\",\"softUsd\",\"period\",\"timeZone\",\"onBudget\"}]`; scope: "
-			"provider, "
-			"provider/model, `flow:ID`, `tenant:`, `collection:`, `user:`, `*`", },
-	{
-         .name = "AI_ALLOW_INLINE_KEYS",
-         .type = CONFIG_BOOL,
-         .offset = AT(ai_allow_inline_keys),
-         .by_default = "false",
-         .help = "Whether an API key written into a flow's options is used; else it is "
-			"ignored "
-			"with a warning", },
-	{
-         .name = "AI_SETTINGS_IMPORT",
-         .type = CONFIG_BOOL,
-         .offset = AT(ai_settings_import),
-         .by_default = "false",
-         .help = "Take lists of allowed and custom models from Directus' AI settings (keys "
-			"never "
-			"come from there)", },
-	{0							 },
+	{.name = "AI_ENABLED", .type = CONFIG_BOOL, .offset = AT(ai_enabled), .by_default = "true",
+	 .help = "Master switch. `false`: every AI operation fails with AI_DISABLED"},
+	{.name = "AI_DEFAULT_MODEL", .type = CONFIG_TEXT, .offset = AT(ai_default_model),
+	 .help = "`provider:model` for operations that name none"},
+	{.name = "AI_SYSTEM_PROMPT", .type = CONFIG_TEXT, .offset = AT(ai_system_prompt),
+	 .help = "System text for operations that have none of their own"},
+	{.name = "AI_MODELS", .type = CONFIG_JSON, .offset = AT(ai_models),
+	 .shape = config_shape_models,
+	 .help = "`json:[{\"provider\",\"model\",\"name\",\"limit\":{\"context\",\"output\"},"
+		 "\"cost\":{\"input\",\"output\"},\"attachment\",\"reasoning\"}]`: adds to the "
+		 "model table or overrides it; costs are USD per million tokens"},
+	{.name = "AI_LIMITS", .type = CONFIG_JSON, .offset = AT(ai_limits),
+	 .shape = config_shape_limits,
+	 .help = "`json:[{\"scope\",\"rpm\",\"rpd\",\"tpm\",\"itpm\",\"otpm\",\"concurrency\","
+		 "\"budgetUsd\",\"softUsd\",\"period\",\"timeZone\",\"onBudget\"}]`; scope: "
+		 "provider, provider/model, `flow:ID`, `tenant:`, `collection:`, `user:`, `*`"},
+	{.name = "AI_ALLOW_INLINE_KEYS", .type = CONFIG_BOOL, .offset = AT(ai_allow_inline_keys),
+	 .by_default = "false",
+	 .help = "Whether an API key written into a flow's options is used; else it is ignored "
+		 "with a warning"},
+	{.name = "AI_SETTINGS_IMPORT", .type = CONFIG_BOOL, .offset = AT(ai_settings_import),
+	 .by_default = "false",
+	 .help = "Take lists of allowed and custom models from Directus' AI settings (keys "
+		 "never come from there)"},
+	{0},
 };
 
 static const struct config_variable directus_variables[] = {
-	{
-         .name = "DIRECTUS_URL",
-         .type = CONFIG_BASE_URL,
-         .offset = AT(directus_url),
-         .help = "The Directus instance, such as https://cms.example.com",
-	 },
-	{
-         .name = "DIRECTUS_TOKEN",
-         .type = CONFIG_LINE,
-         .offset = AT(directus_token),
-         .secret = true,
-         .help = "Static token of the worker's own Directus user",
-	 },
-	{
-         .name = "DIRECTUS_CONCURRENCY",
-         .type = CONFIG_NUMBER,
-         .offset = AT(directus_concurrency),
-         .by_default = "8",
-         .min = 1,
-         .max = 256,
-         .help = "Requests to Directus at the same time, at most; fewer while it is slow",
-	 },
-	{
-         .name = "FLOWS_ENV_ALLOW_LIST",
-         .type = CONFIG_LIST,
-         .offset = AT(flows_env_allow_list),
-         .empty_says = true,
-         .unset = "none",
-         .help = "Names of the variables that flows see as `$env`",
-	 },
-	{
-         .name = "IMPORT_IP_DENY_LIST",
-         .type = CONFIG_TEXT,
-         .offset = AT(import_ip_deny_list),
-         .by_default = DENY_LIST_DEFAULT,
-         .empty_says = true,
-         .help = "Addresses and networks that URLs from flows must not reach; `0.0.0.0` "
-			"stands "
-			"for this machine", },
+	{.name = "DIRECTUS_URL", .type = CONFIG_BASE_URL, .offset = AT(directus_url),
+	 .help = "The Directus instance, such as https://cms.example.com"},
+	{.name = "DIRECTUS_TOKEN", .type = CONFIG_LINE, .offset = AT(directus_token),
+	 .secret = true,
+	 .help = "Static token of the worker's own Directus user"},
+	{.name = "DIRECTUS_CONCURRENCY", .type = CONFIG_NUMBER, .offset = AT(directus_concurrency),
+	 .by_default = "8", .min = 1, .max = 256,
+	 .help = "Requests to Directus at the same time, at most; fewer while it is slow"},
+	{.name = "FLOWS_ENV_ALLOW_LIST", .type = CONFIG_LIST, .offset = AT(flows_env_allow_list),
+	 .empty_says = true, .unset = "none",
+	 .help = "Names of the variables that flows see as `$env`"},
+	{.name = "IMPORT_IP_DENY_LIST", .type = CONFIG_TEXT, .offset = AT(import_ip_deny_list),
+	 .by_default = DENY_LIST_DEFAULT, .empty_says = true,
+	 .help = "Addresses and networks that URLs from flows must not reach; `0.0.0.0` stands "
+		 "for this machine"},
 	{0},
 };
 
 static const struct config_variable redis_variables[] = {
-	{
-         .name = "REDIS",
-         .type = CONFIG_REDIS,
-         .offset = AT(redis),
-         .secret = true,
-         .unset = "the parts below",
-         .help = "`redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:/path`",
-	 },
-	{
-         .name = "REDIS_HOST",
-         .type = CONFIG_TEXT,
-         .offset = AT(redis_host),
-         .unset = "127.0.0.1",
-         .help = "Host, where REDIS is not set",
-	 },
-	{
-         .name = "REDIS_PORT",
-         .type = CONFIG_NUMBER,
-         .offset = AT(redis_port),
-         .min = 1,
-         .max = 65535,
-         .unset = "6379",
-         .help = "Port",
-	 },
-	{
-         .name = "REDIS_USERNAME",
-         .type = CONFIG_TEXT,
-         .offset = AT(redis_username),
-         .help = "User (Redis ACL)",
-	 },
-	{
-         .name = "REDIS_PASSWORD",
-         .type = CONFIG_LINE,
-         .offset = AT(redis_password),
-         .secret = true,
-         .help = "Password",
-	 },
-	{
-         .name = "REDIS_DB",
-         .type = CONFIG_NUMBER,
-         .offset = AT(redis_db),
-         .by_default = "0",
-         .max = 65535,
-         .help = "Number of the database",
-	 },
-	{
-         .name = "REDIS_SENTINELS",
-         .type = CONFIG_TEXT,
-         .offset = AT(redis_sentinels),
-         .help = "`host:port,host:port`: ask these Sentinels for the master",
-	 },
-	{
-         .name = "REDIS_SENTINEL_NAME",
-         .type = CONFIG_NAME,
-         .offset = AT(redis_sentinel_name),
-         .by_default = "mymaster",
-         .help = "Name of the master there",
-	 },
-	{
-         .name = "REDIS_SENTINEL_USERNAME",
-         .type = CONFIG_TEXT,
-         .offset = AT(redis_sentinel_username),
-         .help = "User of the Sentinels themselves",
-	 },
-	{
-         .name = "REDIS_SENTINEL_PASSWORD",
-         .type = CONFIG_LINE,
-         .offset = AT(redis_sentinel_password),
-         .secret = true,
-         .help = "Password of the Sentinels themselves",
-	 },
-	{
-         .name = "REDIS_TLS_CA_FILE",
-         .type = CONFIG_TEXT,
-         .offset = AT(redis_tls_ca_file),
-         .unset = "the system's",
-         .help = "File with the trusted certificates for `rediss://`",
-	 },
-	{0				      },
+	{.name = "REDIS", .type = CONFIG_REDIS, .offset = AT(redis), .secret = true,
+	 .unset = "the parts below",
+	 .help = "`redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:/path`"},
+	{.name = "REDIS_HOST", .type = CONFIG_TEXT, .offset = AT(redis_host), .unset = "127.0.0.1",
+	 .help = "Host, where REDIS is not set"},
+	{.name = "REDIS_PORT", .type = CONFIG_NUMBER, .offset = AT(redis_port), .min = 1,
+	 .max = 65535, .unset = "6379",
+	 .help = "Port"},
+	{.name = "REDIS_USERNAME", .type = CONFIG_TEXT, .offset = AT(redis_username),
+	 .help = "User (Redis ACL)"},
+	{.name = "REDIS_PASSWORD", .type = CONFIG_LINE, .offset = AT(redis_password),
+	 .secret = true,
+	 .help = "Password"},
+	{.name = "REDIS_DB", .type = CONFIG_NUMBER, .offset = AT(redis_db), .by_default = "0",
+	 .max = 65535,
+	 .help = "Number of the database"},
+	{.name = "REDIS_SENTINELS", .type = CONFIG_TEXT, .offset = AT(redis_sentinels),
+	 .help = "`host:port,host:port`: ask these Sentinels for the master"},
+	{.name = "REDIS_SENTINEL_NAME", .type = CONFIG_NAME, .offset = AT(redis_sentinel_name),
+	 .by_default = "mymaster",
+	 .help = "Name of the master there"},
+	{.name = "REDIS_SENTINEL_USERNAME", .type = CONFIG_TEXT,
+	 .offset = AT(redis_sentinel_username),
+	 .help = "User of the Sentinels themselves"},
+	{.name = "REDIS_SENTINEL_PASSWORD", .type = CONFIG_LINE,
+	 .offset = AT(redis_sentinel_password), .secret = true,
+	 .help = "Password of the Sentinels themselves"},
+	{.name = "REDIS_TLS_CA_FILE", .type = CONFIG_TEXT, .offset = AT(redis_tls_ca_file),
+	 .unset = "the system's",
+	 .help = "File with the trusted certificates for `rediss://`"},
+	{0},
 };
 
 static const struct config_variable queue_variables[] = {
-	{
-         .name = "QUEUE_PREFIX",
-         .type = CONFIG_NAME,
-         .offset = AT(queue_prefix),
-         .by_default = "{flow-worker}:",
-         .help = "What all keys in Redis begin with; the part in braces keeps them on one "
-			"node of "
-			"a cluster", },
-	{
-         .name = "JOB_MAX_BYTES",
-         .type = CONFIG_SIZE,
-         .offset = AT(job_max_bytes),
-         .by_default = "1mb",
-         .min = KB,
-         .max = 64 * MB,
-         .help = "The longest job",
-	 },
-	{
-         .name = "RESULT_TTL",
-         .type = CONFIG_DURATION,
-         .offset = AT(result_ttl_ms),
-         .by_default = "24h",
-         .min = SECOND,
-         .max = 365 * DAY,
-         .help = "How long results are kept",
-	 },
-	{
-         .name = "RUN_LOG_MAX_BYTES",
-         .type = CONFIG_SIZE,
-         .offset = AT(run_log_max_bytes),
-         .by_default = "64kb",
-         .max = 16 * MB,
-         .help = "The longest run log (options and result of each step) of a job; 0: none",
-	 },
-	{
-         .name = "RUN_LOG_TTL",
-         .type = CONFIG_DURATION,
-         .offset = AT(run_log_ttl_ms),
-         .by_default = "24h",
-         .min = SECOND,
-         .max = 365 * DAY,
-         .help = "How long run logs are kept",
-	 },
-	{0        },
+	{.name = "QUEUE_PREFIX", .type = CONFIG_NAME, .offset = AT(queue_prefix),
+	 .by_default = "{flow-worker}:",
+	 .help = "What all keys in Redis begin with; the part in braces keeps them on one node "
+		 "of a cluster"},
+	{.name = "JOB_MAX_BYTES", .type = CONFIG_SIZE, .offset = AT(job_max_bytes),
+	 .by_default = "1mb", .min = KB, .max = 64 * MB,
+	 .help = "The longest job"},
+	{.name = "RESULT_TTL", .type = CONFIG_DURATION, .offset = AT(result_ttl_ms),
+	 .by_default = "24h", .min = SECOND, .max = 365 * DAY,
+	 .help = "How long results are kept"},
+	{.name = "RUN_LOG_MAX_BYTES", .type = CONFIG_SIZE, .offset = AT(run_log_max_bytes),
+	 .by_default = "64kb", .max = 16 * MB,
+	 .help = "The longest run log (options and result of each step) of a job; 0: none"},
+	{.name = "RUN_LOG_TTL", .type = CONFIG_DURATION, .offset = AT(run_log_ttl_ms),
+	 .by_default = "24h", .min = SECOND, .max = 365 * DAY,
+	 .help = "How long run logs are kept"},
+	{0},
 };
 
 static const struct config_variable worker_variables[] = {
-	{
-         .name = "WORKER_CONCURRENCY",
-         .type = CONFIG_NUMBER,
-         .offset = AT(worker_concurrency),
-         .by_default = "100",
-         .min = 1,
-         .max = 10000,
-         .help = "Jobs of this process at the same time",
-	 },
-	{
-         .name = "WORKER_LEASE",
-         .type = CONFIG_DURATION,
-         .offset = AT(worker_lease_ms),
-         .by_default = "15s",
-         .min = SECOND,
-         .max = HOUR,
-         .help = "How long a job stays with a worker that gives no sign of life",
-	 },
-	{
-         .name = "WORKER_DRAIN_TIMEOUT",
-         .type = CONFIG_DURATION,
-         .offset = AT(worker_drain_timeout_ms),
-         .max = DAY,
-         .unset = "the longest call under way + 10s",
-         .help = "How long running jobs may take to end after SIGTERM; then they go back to "
-			"the "
-			"queue", },
-	{
-         .name = "WORKER_ON_AMBIGUOUS",
-         .type = CONFIG_CHOICE,
-         .offset = AT(worker_on_ambiguous),
-         .by_default = "retry",
-         .choices = "retry|hold",
-         .help = "What becomes of a call that was sent and never answered, and so may have "
-			"been "
-			"billed: `retry` asks again, `hold` waits for a person", },
-	{
-         .name = "WORKER_AMBIGUOUS_WAIT",
-         .type = CONFIG_DURATION,
-         .offset = AT(worker_ambiguous_wait_ms),
-         .by_default = "30s",
-         .max = HOUR,
-         .help = "How long the answer of a lost worker is waited for before asking again",
-	 },
-	{
-         .name = "WORKER_JOB_SECRET",
-         .type = CONFIG_LINE,
-         .offset = AT(worker_job_secret),
-         .secret = true,
-         .unset = "no job is trusted",
-         .help = "Shared with the extension (FLOW_WORKER_JOB_SECRET), which signs jobs with "
-			"it", },
-	{
-         .name = "WORKER_TRUST_PERMISSIONS",
-         .type = CONFIG_BOOL,
-         .offset = AT(worker_trust_permissions),
-         .by_default = "false",
-         .help = "Run operations that ask for another identity with the worker's own token",
-	 },
-	{
-         .name = "WORKER_HTTP_ADDRESS",
-         .type = CONFIG_ADDRESS,
-         .offset = AT(worker_http_address),
-         .unset = "off",
-         .help = "`host:port` for /health, /ready, /metrics and POST /jobs; a port alone "
-			"listens on "
-			"127.0.0.1, `:port` on all addresses", },
-	{
-         .name = "WORKER_HTTP_TOKEN",
-         .type = CONFIG_LINE,
-         .offset = AT(worker_http_token),
-         .secret = true,
-         .unset = "/jobs is closed",
-         .help = "Bearer token for POST /jobs and GET /jobs/ID",
-	 },
-	{
-         .name = "WORKER_ON_DEAD",
-         .type = CONFIG_URL,
-         .offset = AT(worker_on_dead),
-         .secret = true,
-         .help = "Webhook that is told of each job that failed for good",
-	 },
-	{
-         .name = "WORKER_RUN_LOG_COLLECTION",
-         .type = CONFIG_NAME,
-         .offset = AT(worker_run_log_collection),
-         .help = "Directus collection into which run logs are written",
-	 },
-	{
-         .name = "WORKER_TLS_CA_FILE",
-         .type = CONFIG_TEXT,
-         .offset = AT(tls_ca_file),
-         .unset = "the system's",
-         .help = "File with further trusted certificates for providers and Directus",
-	 },
-	{
-         .name = "LOG_LEVEL",
-         .type = CONFIG_CHOICE,
-         .offset = AT(log_level),
-         .by_default = "info",
-         .choices = "silent|fatal|error|warn|info|debug|trace",
-         .help = "How much is logged (to standard error)",
-	 },
-	{
-         .name = "LOG_STYLE",
-         .type = CONFIG_CHOICE,
-         .offset = AT(log_style),
-         .choices = "raw|pretty",
-         .unset = "pretty on a terminal, else raw",
-         .help = "`raw`: one JSON object a line",
-	 },
-	{0	       },
+	{.name = "WORKER_CONCURRENCY", .type = CONFIG_NUMBER, .offset = AT(worker_concurrency),
+	 .by_default = "100", .min = 1, .max = 10000,
+	 .help = "Jobs of this process at the same time"},
+	{.name = "WORKER_LEASE", .type = CONFIG_DURATION, .offset = AT(worker_lease_ms),
+	 .by_default = "15s", .min = SECOND, .max = HOUR,
+	 .help = "How long a job stays with a worker that gives no sign of life"},
+	{.name = "WORKER_DRAIN_TIMEOUT", .type = CONFIG_DURATION,
+	 .offset = AT(worker_drain_timeout_ms), .max = DAY,
+	 .unset = "the longest call under way + 10s",
+	 .help = "How long running jobs may take to end after SIGTERM; then they go back to the "
+		 "queue"},
+	{.name = "WORKER_ON_AMBIGUOUS", .type = CONFIG_CHOICE, .offset = AT(worker_on_ambiguous),
+	 .by_default = "retry", .choices = "retry|hold",
+	 .help = "What becomes of a call that was sent and never answered, and so may have been "
+		 "billed: `retry` asks again, `hold` waits for a person"},
+	{.name = "WORKER_AMBIGUOUS_WAIT", .type = CONFIG_DURATION,
+	 .offset = AT(worker_ambiguous_wait_ms), .by_default = "30s", .max = HOUR,
+	 .help = "How long the answer of a lost worker is waited for before asking again"},
+	{.name = "WORKER_JOB_SECRET", .type = CONFIG_LINE, .offset = AT(worker_job_secret),
+	 .secret = true, .unset = "no job is trusted",
+	 .help = "Shared with the extension (FLOW_WORKER_JOB_SECRET), which signs jobs with it"},
+	{.name = "WORKER_TRUST_PERMISSIONS", .type = CONFIG_BOOL,
+	 .offset = AT(worker_trust_permissions), .by_default = "false",
+	 .help = "Run operations that ask for another identity with the worker's own token"},
+	{.name = "WORKER_HTTP_ADDRESS", .type = CONFIG_ADDRESS, .offset = AT(worker_http_address),
+	 .unset = "off",
+	 .help = "`host:port` for /health, /ready, /metrics and POST /jobs; a port alone "
+		 "listens on 127.0.0.1, `:port` on all addresses"},
+	{.name = "WORKER_HTTP_TOKEN", .type = CONFIG_LINE, .offset = AT(worker_http_token),
+	 .secret = true, .unset = "/jobs is closed",
+	 .help = "Bearer token for POST /jobs and GET /jobs/ID"},
+	{.name = "WORKER_ON_DEAD", .type = CONFIG_URL, .offset = AT(worker_on_dead), .secret = true,
+	 .help = "Webhook that is told of each job that failed for good"},
+	{.name = "WORKER_RUN_LOG_COLLECTION", .type = CONFIG_NAME,
+	 .offset = AT(worker_run_log_collection),
+	 .help = "Directus collection into which run logs are written"},
+	{.name = "WORKER_TLS_CA_FILE", .type = CONFIG_TEXT, .offset = AT(tls_ca_file),
+	 .unset = "the system's",
+	 .help = "File with further trusted certificates for providers and Directus"},
+	{.name = "LOG_LEVEL", .type = CONFIG_CHOICE, .offset = AT(log_level), .by_default = "info",
+	 .choices = "silent|fatal|error|warn|info|debug|trace",
+	 .help = "How much is logged (to standard error)"},
+	{.name = "LOG_STYLE", .type = CONFIG_CHOICE, .offset = AT(log_style),
+	 .choices = "raw|pretty", .unset = "pretty on a terminal, else raw",
+	 .help = "`raw`: one JSON object a line"},
+	{0},
 };
+/* clang-format on */
 
 const struct config_section config_sections[] = {
 	{"Models",   model_variables   },

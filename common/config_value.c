@@ -1,9 +1,8 @@
+/* Texts to values: what a variable of each type may look like, and what to say if it does not. */
 #include "common/config_parts.h"
 
 #include "common/utf8.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -39,33 +38,24 @@ static enum prefix find_prefix(const char *text)
 	return PREFIX_NONE;
 }
 
+enum {
+	FITS_NUMBER = 1 << PREFIX_NUMBER | 1 << PREFIX_STRING,
+	FITS_LIST = 1 << PREFIX_ARRAY | 1 << PREFIX_STRING_ARRAY | 1 << PREFIX_JSON
+};
+
+/* Which of them fit a type; those that are not here are texts. */
+static const unsigned fits[] = {
+	[CONFIG_BOOL] = 1 << PREFIX_BOOLEAN, [CONFIG_NUMBER] = FITS_NUMBER,
+	[CONFIG_DURATION] = FITS_NUMBER,     [CONFIG_SIZE] = FITS_NUMBER,
+	[CONFIG_LIST] = FITS_LIST,           [CONFIG_MODELS] = FITS_LIST,
+	[CONFIG_JSON] = 1 << PREFIX_JSON,    [CONFIG_HEADERS] = 1 << PREFIX_JSON,
+};
+
 static bool prefix_fits(enum config_type type, enum prefix p)
 {
-	switch (type) {
-	case CONFIG_BOOL:
-		return p == PREFIX_BOOLEAN;
-	case CONFIG_NUMBER:
-	case CONFIG_DURATION:
-	case CONFIG_SIZE:
-		return p == PREFIX_NUMBER || p == PREFIX_STRING;
-	case CONFIG_LIST:
-		return p == PREFIX_ARRAY || p == PREFIX_STRING_ARRAY || p == PREFIX_JSON;
-	case CONFIG_MODELS:
-		return p == PREFIX_JSON || p == PREFIX_ARRAY || p == PREFIX_STRING_ARRAY;
-	case CONFIG_JSON:
-	case CONFIG_HEADERS:
-		return p == PREFIX_JSON;
-	case CONFIG_TEXT:
-	case CONFIG_LINE:
-	case CONFIG_URL:
-	case CONFIG_BASE_URL:
-	case CONFIG_REDIS:
-	case CONFIG_ADDRESS:
-	case CONFIG_NAME:
-	case CONFIG_CHOICE:
-		return p == PREFIX_STRING;
-	}
-	return false;
+	unsigned mask = type < ARRAY_LEN(fits) ? fits[type] : 0;
+
+	return (mask ? mask : 1U << PREFIX_STRING) & 1U << p;
 }
 
 const char *config_skip_prefix(enum config_type type, const char *text)
@@ -75,124 +65,9 @@ const char *config_skip_prefix(enum config_type type, const char *text)
 	return p != PREFIX_NONE && prefix_fits(type, p) ? text + strlen(prefixes[p]) : text;
 }
 
-/* ---- numbers ---- */
-
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
-
-static const struct unit no_units[] = {
-	{"",   1},
-        {NULL, 0}
-};
-static const struct unit time_units[] = {
-	{"",        1         },
-	{"ms",      1         },
-	{"s",       SECOND    },
-	{"sec",     SECOND    },
-	{"second",  SECOND    },
-	{"seconds", SECOND    },
-	{"m",       MINUTE    },
-	{"min",     MINUTE    },
-	{"minute",  MINUTE    },
-	{"minutes", MINUTE    },
-	{"h",       HOUR      },
-	{"hour",    HOUR      },
-	{"hours",   HOUR      },
-	{"d",       DAY       },
-	{"day",     DAY       },
-	{"days",    DAY       },
-	{"w",       7ULL * DAY},
-	{NULL,      0         },
-};
-static const struct unit size_units[] = {
-	{"",    1         },
-	{"b",   1         },
-	{"k",   1ULL << 10},
-	{"kb",  1ULL << 10},
-	{"kib", 1ULL << 10},
-	{"m",   1ULL << 20},
-	{"mb",  1ULL << 20},
-	{"mib", 1ULL << 20},
-	{"g",   1ULL << 30},
-	{"gb",  1ULL << 30},
-	{"gib", 1ULL << 30},
-	{NULL,  0         },
-};
-
-static const struct unit *find_unit(const struct unit *units, const char *name)
-{
-	for (; units->name; units++)
-		if (strcasecmp(units->name, name) == 0)
-			return units;
-	return NULL;
-}
-
-/* "15", "1.5 mb": digits, perhaps a fraction, blanks, a unit. */
-static bool parse_number(const char *text, const struct unit *units, uint64_t *number)
-{
-	size_t digits = strspn(text, "0123456789"), fraction = 0;
-	const char *rest = text + digits;
-	const struct unit *unit;
-	double value;
-
-	if (digits == 0 || digits > 19)
-		return false;
-	if (*rest == '.') {
-		fraction = strspn(rest + 1, "0123456789");
-		if (fraction == 0 || fraction > 9)
-			return false;
-		rest += 1 + fraction;
-	}
-	while (*rest == ' ')
-		rest++;
-	unit = find_unit(units, rest);
-	if (!unit || (fraction && unit->factor == 1))
-		return false;
-	value = strtod(text, NULL) * (double)unit->factor;
-	if (value > 9007199254740991.0)
-		return false;
-	*number = (uint64_t)llround(value);
-	return true;
-}
-
-static const struct unit *units_of(enum config_type type)
-{
-	return type == CONFIG_DURATION ? time_units : type == CONFIG_SIZE ? size_units : no_units;
-}
-
-static const char *unit_text(struct arena *a, enum config_type type, uint64_t number)
-{
-	static const struct unit shown_times[] = {
-		{"d",  DAY   },
-                {"h",  HOUR  },
-                {"m",  MINUTE},
-                {"s",  SECOND},
-                {NULL, 0     }
-        };
-	static const struct unit shown_sizes[] = {
-		{"gb", 1ULL << 30},
-                {"mb", 1ULL << 20},
-                {"kb", 1ULL << 10},
-                {NULL, 0         }
-        };
-	const struct unit *units = type == CONFIG_DURATION ? shown_times
-				   : type == CONFIG_SIZE   ? shown_sizes
-							   : no_units + 1;
-
-	for (; units->name && number; units++)
-		if (number % units->factor == 0)
-			return arena_printf(a, "%ju%s", (uintmax_t)(number / units->factor),
-					    units->name);
-	return arena_printf(a, "%ju", (uintmax_t)number);
-}
-
 /* ---- single values ---- */
 
-bool config_parse_bool(const char *text, bool *value)
+static bool parse_bool(const char *text, bool *value)
 {
 	static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "off", "on"};
 
@@ -395,7 +270,8 @@ static const char *parse_models(struct arena *a, const struct config_variable *v
 
 const char *config_expected(struct arena *a, const struct config_variable *v)
 {
-	const char *from = unit_text(a, v->type, v->min), *to = unit_text(a, v->type, v->max);
+	const char *from = config_number_text(a, v->type, v->min);
+	const char *to = config_number_text(a, v->type, v->max);
 
 	switch (v->type) {
 	case CONFIG_BOOL:
@@ -439,7 +315,7 @@ static const char *parse_amount(struct arena *a, const struct config_variable *v
 {
 	uint64_t found;
 
-	if (!parse_number(text, units_of(v->type), &found) || found < v->min || found > v->max)
+	if (!config_parse_number(v->type, text, &found) || found < v->min || found > v->max)
 		return config_expected(a, v);
 	*number = found;
 	return NULL;
@@ -476,7 +352,7 @@ const char *config_parse(struct arena *a, const struct config_variable *v, const
 		text = config_skip_prefix(v->type, text);
 	switch (v->type) {
 	case CONFIG_BOOL:
-		return config_parse_bool(text, field) ? NULL : config_expected(a, v);
+		return parse_bool(text, field) ? NULL : config_expected(a, v);
 	case CONFIG_NUMBER:
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:

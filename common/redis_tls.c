@@ -83,7 +83,9 @@ struct tls *tls_new(struct ssl_ctx_st *context, const char *host)
 	if (is_address(host))
 		set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), host);
 	else
-		set = SSL_set1_host(t->ssl, host) == 1 && SSL_set_tlsext_host_name(t->ssl, host);
+		/* the macro casts const away; OpenSSL copies the name */
+		set = SSL_set1_host(t->ssl, host) == 1 &&
+		      SSL_set_tlsext_host_name(t->ssl, (char *)(uintptr_t)host);
 	if (!set)
 		abort(); /* a host that resolves has no NUL in it and fits */
 	ERR_clear_error();

@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from fake_directus import FakeDirectus
+from proxy import Proxy
 from redis_server import RedisServer
 from simulator import Simulator
 from worker import Queue, Worker, environment, run_command
@@ -39,6 +40,20 @@ def start_simulator(tmp_path):
 def simulator(start_simulator):
     """A simulated provider without delays and limits; its ledger keeps the bodies."""
     return start_simulator(ledger_bodies=True)
+
+
+@pytest.fixture
+def start_proxy(tmp_path):
+    """start_proxy(redis.url) -> a fault proxy in front of it; start_worker(REDIS=proxy.url)."""
+    running = []
+
+    def start(url):
+        running.append(Proxy(tmp_path / f"proxy{len(running)}", url))
+        return running[-1]
+
+    yield start
+    for proxy in running:
+        proxy.stop()
 
 
 @pytest.fixture

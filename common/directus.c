@@ -3,6 +3,7 @@
  *	    └────── rested ◄─────┘  (the turn is given back while it rests)            */
 #include "common/directus.h"
 
+#include "common/directus_key.h"
 #include "common/utf8.h"
 
 #include <assert.h>
@@ -26,6 +27,7 @@ enum {
 struct directus {
 	struct loop *loop;
 	struct http *http;
+	struct directus_keys *keys;
 	char *url, *authorization;
 	unsigned most;
 	double limit; /* calls under way at the same time, from 1 to most */
@@ -51,6 +53,7 @@ struct directus *directus_new(struct http *http, struct loop *l,
 	d->most = options->concurrency ? options->concurrency : 8;
 	d->limit = d->most;
 	d->last = &d->first;
+	d->keys = directus_keys_new();
 	if (options->token && options->token[0]) {
 		d->authorization = xmalloc(sizeof(bearer) + strlen(options->token));
 		memcpy(d->authorization, bearer, sizeof(bearer) - 1);
@@ -66,6 +69,7 @@ void directus_free(struct directus *d)
 		return;
 	assert(d->under_way == 0 && !d->first);
 	timeout_stop(d->loop, &d->opening);
+	directus_keys_free(d->keys);
 	free(d->authorization);
 	free(d->url);
 	free(d);
@@ -79,6 +83,16 @@ const char *directus_url(const struct directus *d)
 unsigned directus_concurrency(const struct directus *d)
 {
 	return (unsigned)d->limit;
+}
+
+struct loop *directus_loop(const struct directus *d)
+{
+	return d->loop;
+}
+
+struct directus_keys *directus_keys(const struct directus *d)
+{
+	return d->keys;
 }
 
 /* ---- turns ---- */

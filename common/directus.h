@@ -25,6 +25,7 @@
 #include "common/task.h"
 
 struct directus;
+struct directus_keys;
 
 struct directus_options {
 	const char *url;      /* without a slash at the end */
@@ -37,6 +38,8 @@ struct directus *directus_new(struct http *http, struct loop *l,
 void directus_free(struct directus *d); /* nothing may be under way; takes NULL */
 const char *directus_url(const struct directus *d);
 unsigned directus_concurrency(const struct directus *d); /* at the moment */
+struct loop *directus_loop(const struct directus *d);
+struct directus_keys *directus_keys(const struct directus *d); /* for directus_key.c */
 
 struct directus_request {
 	const char *method;     /* "GET", "SEARCH", "POST", "PATCH", "DELETE" */

@@ -186,6 +186,21 @@ static void add_header(struct transfer *t, const char *line, size_t colon, size_
 		take_keep_alive(t->host, t->headers[t->header_count - 1].value);
 }
 
+/* "HTTP/1.1 404 Not Found" */
+static void take_status(struct transfer *t, const char *line, size_t length)
+{
+	const char *end = line + length, *space = memchr(line, ' ', length);
+	char *rest = NULL;
+	size_t reason = 0;
+
+	t->call->status = space ? (int)strtol(space, &rest, 10) : 0;
+	while (rest && rest < end && *rest == ' ')
+		rest++;
+	while (rest && rest + reason < end && !strchr("\r\n", rest[reason]))
+		reason++;
+	t->call->reason = rest ? arena_strndup(t->arena, rest, reason) : "";
+}
+
 /* One line each, with its line end. A status line begins a reply: what came before was a 1xx. */
 static size_t take_header(char *line, size_t size, size_t count, void *data)
 {
@@ -201,9 +216,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
 		return 0;
 	}
 	if (length > 9 && strncmp(line, "HTTP/", 5) == 0) {
-		const char *space = memchr(line, ' ', length);
-
-		t->call->status = space ? (int)strtol(space, NULL, 10) : 0;
+		take_status(t, line, length);
 		t->header_count = 0;
 		return length;
 	}
@@ -480,6 +493,7 @@ void http_start(struct http *h, struct http_call *c, const struct http_request *
 		h->spare = t->next;
 	call_begin(&c->call, h->loop, cancel);
 	c->status = 0;
+	c->reason = "";
 	c->body = (struct str){"", 0};
 	c->headers = NULL;
 	c->header_count = 0;

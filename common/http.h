@@ -46,6 +46,7 @@ enum { HTTP_REPLY_MAX = 16 * 1024 * 1024 };
 struct http_call {
 	struct call call;
 	int status;
+	const char *reason;                /* "Not Found"; "" over HTTP/2, which has none */
 	struct str body;                   /* in the arena; all of it, also what on_data has seen */
 	const struct http_header *headers; /* of the reply, names in lower case, in the arena */
 	size_t header_count;
@@ -70,6 +71,9 @@ void http_free(struct http *h); /* nothing may be under way */
 /* Everything in req must stay until the call has ended (the job's arena does). */
 void http_start(struct http *h, struct http_call *c, const struct http_request *req,
 		struct arena *a);
+
+/* Where a reference (Location: ../b?c) of a page leads; NULL: nowhere. */
+const char *http_url_join(struct arena *a, const char *base, const char *reference);
 
 /* A header of the reply, or NULL. The name in lower case. */
 const char *http_reply_header(const struct http_call *c, const char *name);

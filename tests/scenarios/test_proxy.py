@@ -43,7 +43,7 @@ def test_an_error_without_and_with_the_command_carried_out(proxy, redis, through
 
 
 def test_an_error_keeps_its_place_in_a_pipeline(proxy, through):
-    proxy.error("ERR injected", on="incr")
+    proxy.error("ERR injected", on="INCRBY")  # what redis-py says for incr()
     pipeline = through.pipeline(transaction=False)
     pipeline.echo("one").incr("n").lpush("list", *range(1000)).incr("n").lrange("list", 0, 2)
     one, error, length, n, items = pipeline.execute(raise_on_error=False)

@@ -1,39 +1,9 @@
 /* Jobs and flows, good and bad: tests/vectors/jobs.json holds a body each, and what is said of it. */
-#include "common/buf.h"
 #include "common/config.h"
 #include "worker/job.h"
 
 #include "tests/unit/test.h"
-
-#include <stdio.h>
-
-static struct str read_file(struct arena *a, const char *path)
-{
-	FILE *file = fopen(path, "rb");
-	struct buf b;
-	struct str text;
-	char piece[4096];
-	size_t got;
-
-	assert_non_null(file);
-	buf_init(&b, 10 * 1024 * 1024);
-	while ((got = fread(piece, 1, sizeof(piece), file)) > 0)
-		assert_true(buf_add(&b, piece, got));
-	(void)fclose(file);
-	text = arena_str(a, buf_str(&b));
-	buf_clear(&b);
-	return text;
-}
-
-static const cJSON *vectors(struct arena *a)
-{
-	struct error err;
-	const cJSON *json = json_parse(a, read_file(a, TESTS_DIR "/vectors/jobs.json"), &err);
-
-	if (!json)
-		FAIL("%s", err.text);
-	return json;
-}
+#include "tests/unit/vectors.h"
 
 static void check_good(const struct job *job, const cJSON *ok)
 {
@@ -72,7 +42,7 @@ TEST(each_body_is_read_or_refused_with_the_place_and_the_reason)
 	size_t count = 0;
 
 	(void)state;
-	json_each(vector, vectors(a)) {
+	json_each(vector, vectors_read(a, "jobs.json")) {
 		const char *text = json_get_text(vector, "text");
 		struct config config = {.job_max_bytes = 1 << 20,
 					.worker_job_secret = json_get_text(vector, "secret")};

@@ -43,7 +43,7 @@ TEST(each_expression_fires_when_the_table_says_also_when_clocks_change)
 	const cJSON *vector, *said;
 
 	(void)state;
-	json_each(vector, vectors_read(a, "cron.json")) {
+	json_each(vector, read_vectors(a, "cron.json")) {
 		struct error err;
 		struct cron c;
 

@@ -42,7 +42,7 @@ TEST(each_body_is_read_or_refused_with_the_place_and_the_reason)
 	size_t count = 0;
 
 	(void)state;
-	json_each(vector, vectors_read(a, "jobs.json")) {
+	json_each(vector, read_vectors(a, "jobs.json")) {
 		const char *text = json_get_text(vector, "text");
 		struct config config = {.job_max_bytes = 1 << 20,
 					.worker_job_secret = json_get_text(vector, "secret")};

@@ -1,35 +1,27 @@
-/* tests/unit/vectors.h: data files of tests. */
+/* tests/unit/vectors.h: reads tests/vectors/<name>: what a real Directus was seen to do. */
 #ifndef TESTS_UNIT_VECTORS_H
 #define TESTS_UNIT_VECTORS_H
 
-#include "common/buf.h"
 #include "common/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The JSON of tests/vectors/<name>; ends the program if it is not there or no JSON. */
-static inline const cJSON *vectors_read(struct arena *a, const char *name)
+static inline cJSON *read_vectors(struct arena *a, const char *name)
 {
+	enum { LARGEST = 1 << 20 };
+	char *text = arena_alloc(a, LARGEST);
 	FILE *file = fopen(arena_printf(a, TESTS_DIR "/vectors/%s", name), "rb");
-	struct error err = {.text = "can not be read"};
-	const cJSON *json = NULL;
-	char piece[4096];
-	struct buf b;
-	size_t got;
+	struct error err;
+	cJSON *value;
 
-	buf_init(&b, 64 * 1024 * 1024);
-	while (file && (got = fread(piece, 1, sizeof(piece), file)) > 0)
-		(void)buf_add(&b, piece, got);
-	if (file)
-		(void)fclose(file);
-	json = json_parse_rounding(a, buf_str(&b), &err);
-	buf_clear(&b);
-	if (!json) {
-		fprintf(stderr, "%s: %s\n", name, err.text);
+	if (!file)
 		abort();
-	}
-	return json;
+	value = json_parse_rounding(a, (struct str){text, fread(text, 1, LARGEST, file)}, &err);
+	(void)fclose(file);
+	if (!value)
+		abort();
+	return value;
 }
 
 #endif

@@ -1,22 +1,38 @@
-"""The real Directus of the end-to-end tests: one for the whole run, emptied before each test.
+"""The real Directus of the end-to-end tests: one for each file of tests, emptied before each test.
 
 FLOW_WORKER_TEST_DIRECTUS names another version than 12.4.0 (11.17.4 is the second one that is supported); it is
 installed on first use, which takes minutes. Without a licence key 12.x allows 5 active flows: each test starts with
-none."""
+none. Directus has our extension, and finds the Redis of the tests."""
 
 import os
 
 import pytest
 
 from directus import Directus
+from redis_server import RedisServer
 
 VERSION = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0")
 
 
 @pytest.fixture(scope="session")
-def running_directus():
+def running_redis(tmp_path_factory):
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(running_redis):
+    """As in tests/conftest.py, but Directus' extension knows it too: one for the file, emptied before each test."""
+    running_redis.client.flushall()
+    return running_redis
+
+
+@pytest.fixture(scope="session")
+def running_directus(running_redis):
     directus = Directus(VERSION)
     try:
+        directus.add_extension(running_redis.url)
         directus.start()
         directus.create_articles()
         directus.create_worker_user()

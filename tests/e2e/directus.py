@@ -5,13 +5,16 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 
 import requests
+
+from processes import wait_for
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "deploy" / "directus.sh"
 ADMIN_TOKEN = "admin-static-token-for-the-tests-0001"
 WORKER_TOKEN = "worker-static-token-for-the-tests-0002"
+WORKER_USER = "5a3c1d8e-0000-4000-8000-000000000001"
+JOB_SECRET = "job-secret-of-the-tests-0003"
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.com", "Adm1n-password-of-the-tests"
 
 # The collection of the examples. On PostgreSQL 300 characters in meta_description are an error.
@@ -126,17 +129,6 @@ class Client:
             self.delete(f"/flows/{flow}")
 
 
-def wait_for(condition, what, seconds=60):
-    """Polls until the condition is true; -> its value."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
 class Directus:
     """One instance, with its own PostgreSQL (database "pg") or SQLite file."""
 
@@ -146,7 +138,8 @@ class Directus:
         os.chmod(self.dir, 0o711)
         self.version, self.database, self.env = version, database, dict(env)
         self.url = None
-        self.worker_user = None
+        self.worker_token = WORKER_TOKEN
+        self.extension = ""
 
     def _run(self, *words, **env):
         done = subprocess.run([SCRIPT, *words], env={**os.environ, **env}, text=True, capture_output=True)
@@ -156,7 +149,7 @@ class Directus:
     def start(self):
         self.url = self._run(
             "start", self.dir, self.version, DIRECTUS_DB=self.database, ADMIN_EMAIL=ADMIN_EMAIL,
-            ADMIN_PASSWORD=ADMIN_PASSWORD, ADMIN_TOKEN=ADMIN_TOKEN,
+            ADMIN_PASSWORD=ADMIN_PASSWORD, ADMIN_TOKEN=ADMIN_TOKEN, DIRECTUS_EXTENSION=self.extension,
             DIRECTUS_ENV="\n".join(f"{name}={value}" for name, value in self.env.items()),
         )
         self.admin = Client(self.url, ADMIN_TOKEN)
@@ -170,11 +163,11 @@ class Directus:
         self._run("remove", self.dir)
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def install_extension(self, folder, name):
-        """Copies what Directus loads of a built extension. Before start()."""
-        to = pathlib.Path(self.dir) / "extensions" / name
-        shutil.copytree(pathlib.Path(folder) / "dist", to / "dist")
-        shutil.copy(pathlib.Path(folder) / "package.json", to)
+    def add_extension(self, redis_url):
+        """Before start(): ours, built if that is not done yet."""
+        self.extension = self._run("extension", self.version)
+        self.env.update(
+            FLOW_WORKER_REDIS=redis_url, FLOW_WORKER_USER=WORKER_USER, FLOW_WORKER_JOB_SECRET=JOB_SECRET)
 
     def log(self):
         return (pathlib.Path(self.dir) / "directus.log").read_text()
@@ -204,7 +197,7 @@ class Directus:
         role = self.admin.post("/roles", {
             "name": "AI worker", "policies": {"create": [{"policy": {"id": policy["id"]}}], "update": [], "delete": []},
         })
-        self.worker_user = self.admin.post("/users", {
-            "first_name": "AI", "last_name": "Worker", "email": "worker@example.com",
+        self.admin.post("/users", {
+            "id": WORKER_USER, "first_name": "AI", "last_name": "Worker", "email": "worker@example.com",
             "role": role["id"], "status": "active", "token": WORKER_TOKEN,
-        })["id"]
+        })

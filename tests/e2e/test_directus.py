@@ -2,7 +2,8 @@
 
 import pytest
 
-from directus import DirectusError, wait_for
+from directus import DirectusError
+from processes import wait_for
 
 
 def test_the_worker_may_change_articles_and_nothing_else(directus, admin):

@@ -109,6 +109,22 @@ static void add_markdown(struct buf *out, const char *text)
 	}
 }
 
+/* "Only openai, anthropic", where not all providers have the variable. */
+static void add_kinds(struct buf *out, unsigned kinds)
+{
+	static const char *const names[] = {"openai", "anthropic", "google", "openai-compatible"};
+	const char *before = "Only ";
+
+	if (kinds == 0 || kinds == (1U << ARRAY_LEN(names)) - 1)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (kinds & 1U << i) {
+			(void)buf_printf(out, "%s%s", before, names[i]);
+			before = ", ";
+		}
+	(void)buf_add_text(out, ". ");
+}
+
 static void add_markdown_row(struct buf *out, const char *prefix, const struct config_variable *v)
 {
 	(void)buf_printf(out, "| `%s%s`%s | ", prefix, v->name, v->secret ? " 🔒" : "");
@@ -117,19 +133,19 @@ static void add_markdown_row(struct buf *out, const char *prefix, const struct c
 	else if (v->unset)
 		add_markdown(out, v->unset);
 	(void)buf_add_text(out, " | ");
+	add_kinds(out, v->kinds);
 	add_markdown(out, v->help);
-	if (v->choices && v->type == CONFIG_CHOICE) {
+	if (v->type == CONFIG_CHOICE) {
 		(void)buf_add_text(out, ". One of ");
 		add_markdown(out, v->choices);
 	}
 	(void)buf_add_text(out, " |\n");
 }
 
-static void add_markdown_table(struct buf *out, const char *title, const char *prefix,
+static void add_markdown_table(struct buf *out, const char *prefix,
 			       const struct config_variable *table)
 {
-	(void)buf_printf(out, "\n**%s**\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
-			 title);
+	(void)buf_add_text(out, "\n| variable | default | meaning |\n| --- | --- | --- |\n");
 	for (const struct config_variable *v = table; v->name; v++)
 		add_markdown_row(out, prefix, v);
 }
@@ -138,11 +154,15 @@ void config_print_markdown(struct buf *out)
 {
 	(void)buf_add_text(out,
 			   "A 🔒 marks secrets: `<NAME>_FILE` names a file that holds the value.\n");
-	for (const struct config_section *s = config_sections; s->title; s++)
-		add_markdown_table(out, s->title, "", s->variables);
-	add_markdown_table(out,
-			   "Providers: `AI_OPENAI_`, `AI_ANTHROPIC_`, `AI_GOOGLE_`, "
-			   "`AI_OPENAI_COMPATIBLE_`, `AI_OPENAI_COMPATIBLE_<NAME>_` and",
-			   "…", provider_variables);
-	add_markdown_table(out, "Named keys", "AI_CREDENTIAL_<NAME>_", credential_variables);
+	for (const struct config_section *s = config_sections; s->title; s++) {
+		(void)buf_printf(out, "\n**%s**\n", s->title);
+		add_markdown_table(out, "", s->variables);
+	}
+	(void)buf_add_text(
+		out, "\n**Providers**: `…` is `AI_OPENAI_`, `AI_ANTHROPIC_`, `AI_GOOGLE_`, "
+		     "`AI_OPENAI_COMPATIBLE_`, or\n`AI_OPENAI_COMPATIBLE_<NAME>_` for the provider "
+		     "`openai-compatible:<name>`\n");
+	add_markdown_table(out, "…", provider_variables);
+	(void)buf_add_text(out, "\n**Named keys**, for the option `credential`\n");
+	add_markdown_table(out, "AI_CREDENTIAL_<NAME>_", credential_variables);
 }

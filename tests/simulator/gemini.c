@@ -153,9 +153,11 @@ static void chunk(struct reply *reply, const struct question *q, const struct an
 static void stream_gemini(struct reply *reply, const struct question *q, const struct answer *a)
 {
 	struct part_of_answer p = {.thought = a->reasoning};
-	struct str rest = is_blocked(a) ? (struct str){0} : a->text;
+	struct str rest = a->text;
 	size_t sent = 0;
 
+	if (is_blocked(a))
+		rest.len = 0;
 	if (q->is_array)
 		reply->content_type = "application/json; charset=UTF-8";
 	if (p.thought.len)

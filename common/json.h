@@ -71,8 +71,13 @@ void json_set_bool(struct arena *a, cJSON *object, const char *key, bool value);
 
 /* ---- reading ---- */
 
+static inline cJSON *json_first(const cJSON *container) /* NULL has no members */
+{
+	return container ? container->child : NULL;
+}
+
 #define json_each(item, container) \
-	for ((item) = (container) ? (container)->child : NULL; (item); (item) = (item)->next)
+	for ((item) = json_first(container); (item); (item) = (item)->next)
 
 /* An own member, names compared to the letter; NULL if object is NULL, no object, or has none. */
 const cJSON *json_get(const cJSON *object, const char *key);

@@ -136,7 +136,7 @@ static cJSON *parse(struct arena *a, struct str text, bool rounding, struct erro
 	struct str ready;
 	cJSON *value;
 
-	if (!json_scan(a, text, rounding, &ready, err))
+	if (!json_scan(a, text, rounding, &ready, NULL, err))
 		return NULL;
 	enter(a);
 	value = leave(cJSON_ParseWithLength(ready.ptr, ready.len));

@@ -22,6 +22,7 @@ struct scan {
 	bool rounding;
 	struct buf out; /* the changed text, as far as `copied`; empty while nothing is changed */
 	size_t copied;
+	const char *expected; /* where it stopped */
 	struct error *err;
 };
 
@@ -68,6 +69,7 @@ static bool expected(struct scan *s, const char *what)
 	unsigned line, column;
 	char found[48];
 
+	s->expected = what;
 	place(s, &line, &column);
 	describe(s, found);
 	return fail(s->err, ERR_INVALID_PAYLOAD, "line %u, column %u: found %s, expected %s", line,
@@ -78,6 +80,7 @@ static bool refuse(struct scan *s, const char *found, const char *what)
 {
 	unsigned line, column;
 
+	s->expected = NULL;
 	place(s, &line, &column);
 	return fail(s->err, ERR_INVALID_PAYLOAD, "line %u, column %u: found %s, expected %s", line,
 		    column, found, what);
@@ -410,7 +413,7 @@ static bool scan_value(struct scan *s)
 }
 
 bool json_scan(struct arena *a, struct str text, bool rounding, struct str *ready,
-	       struct error *err)
+	       struct json_stop *stop, struct error *err)
 {
 	struct scan s = {.text = text, .rounding = rounding, .err = err};
 	bool good;
@@ -428,5 +431,7 @@ bool json_scan(struct arena *a, struct str text, bool rounding, struct str *read
 	buf_clear(&s.out);
 	if (good)
 		*ready = text;
+	else if (stop)
+		*stop = (struct json_stop){s.at, s.expected};
 	return good;
 }

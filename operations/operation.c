@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* A new operation is one file and one name here. */
-#define OPERATIONS(X) X(log)
+#define OPERATIONS(X) X(json_web_token) X(log) X(sleep) X(throw_error) X(transform)
 
 #define X(name) extern const struct operation operation_##name;
 OPERATIONS(X)

@@ -1,4 +1,6 @@
 /* Where Redis is and who we are: passwords, users, sockets, TLS; and options that make no sense. */
+#include "common/redis_private.h"
+
 #include "tests/unit/redis_rig.h"
 
 #include <signal.h>
@@ -180,6 +182,167 @@ TEST(tls_refuses_a_server_whose_certificate_is_not_good)
 	redis_server_stop(&other);
 }
 
+/* ---- the URL ---- */
+
+#define FORTY "0123456789012345678901234567890123456789"
+
+TEST(a_url_says_all_that_is_in_it)
+{
+	static const struct {
+		const char *url, *host, *path;
+		uint16_t port;
+		int db;
+		bool tls;
+		const char *username, *password;
+	} cases[] = {
+		{NULL,			    "127.0.0.1", NULL,              6379,  0,  false, NULL, NULL   },
+		{"",			      "127.0.0.1", NULL,              6379,  0,  false, NULL, NULL   },
+		{"redis://redis",                 "redis",     NULL,              6379,  0,  false, NULL, NULL   },
+		{"redis://redis/",                "redis",     NULL,              6379,  0,  false, NULL, NULL   },
+		{"redis://h:1234/15",             "h",         NULL,              1234,  15, false, NULL, NULL   },
+		{"rediss://h:65535",              "h",         NULL,              65535, 0,  true,  NULL, NULL   },
+		{"redis://:pw@h",                 "h",         NULL,              6379,  0,  false, NULL, "pw"   },
+		{"redis://u:p%40%2f%3A@h/2",      "h",         NULL,              6379,  2,  false, "u",  "p@/:" },
+		{"redis://u:a@b:c@h:7",           "h",         NULL,              7,     0,  false, "u",  "a@b:c"},
+		{"redis://u%25:p@[::1]:8/1?db=3", "::1",       NULL,              8,     3,  false, "u%", "p"    },
+		{"unix:/run/redis.sock",          NULL,        "/run/redis.sock", 6379,  0,  false, NULL, NULL   },
+		{"unix:///run/a%20b?db=4",        NULL,        "/run/a b",        6379,  4,  false, NULL, NULL   },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct arena *a = arena_new();
+		struct redis_target t;
+		struct error err;
+
+		if (!redis_target_parse(&t, &(struct redis_options){.url = cases[i].url}, a, &err))
+			test_failed("%s: %s", cases[i].url, err.text);
+		assert_string_equal(t.node.host ? t.node.host : "",
+				    cases[i].host ? cases[i].host : "");
+		assert_string_equal(t.node.path ? t.node.path : "",
+				    cases[i].path ? cases[i].path : "");
+		assert_int_equal(t.node.port, cases[i].port);
+		assert_int_equal(t.db, cases[i].db);
+		assert_int_equal(t.tls, cases[i].tls);
+		assert_string_equal(t.login.username ? t.login.username : "-",
+				    cases[i].username ? cases[i].username : "-");
+		assert_string_equal(t.login.password ? t.login.password : "-",
+				    cases[i].password ? cases[i].password : "-");
+		arena_free(a);
+	}
+}
+
+TEST(parts_stand_over_those_of_the_url)
+{
+	struct arena *a = arena_new();
+	struct redis_target t;
+	struct error err;
+
+	(void)state;
+	assert_true(redis_target_parse(&t,
+				       &(struct redis_options){.url = "rediss://u:p@h:1/2",
+							       .host = "other",
+							       .port = 3,
+							       .username = "v",
+							       .password = "q",
+							       .db = 4,
+							       .timeout_ms = 7},
+				       a, &err));
+	assert_string_equal(t.node.host, "other");
+	assert_int_equal(t.node.port, 3);
+	assert_string_equal(t.login.username, "v");
+	assert_string_equal(t.login.password, "q");
+	assert_int_equal(t.db, 4);
+	assert_true(t.tls);
+	assert_int_equal(t.timeout_ms, 7);
+	assert_int_equal(t.connect_timeout_ms, 5000);
+	arena_free(a);
+}
+
+TEST(a_list_of_sentinels_is_taken_apart)
+{
+	struct arena *a = arena_new();
+	struct redis_target t;
+	struct error err;
+
+	(void)state;
+	assert_true(redis_target_parse(&t,
+				       &(struct redis_options){.url = "redis://:pw@ignored/1",
+							       .sentinels = "a:1, b ,[::2]:3",
+							       .sentinel_name = "main"},
+				       a, &err));
+	assert_int_equal(t.sentinel_count, 3);
+	assert_string_equal(t.sentinels[0].host, "a");
+	assert_int_equal(t.sentinels[0].port, 1);
+	assert_string_equal(t.sentinels[1].host, "b");
+	assert_int_equal(t.sentinels[1].port, 26379);
+	assert_string_equal(t.sentinels[2].host, "::2");
+	assert_string_equal(t.login.password, "pw");
+	assert_int_equal(t.db, 1);
+	arena_free(a);
+}
+
+TEST(options_that_make_no_sense_are_refused_without_a_secret_in_the_text)
+{
+	static const struct {
+		struct redis_options options;
+		const char *text;
+	} cases[] = {
+		{{.url = "http://h"},						      "expected redis://host:port"    },
+		{{.url = "redis:/h"},						      "expected redis://host:port"    },
+		{{.url = "redis://"},						      "the host of Redis is empty"    },
+		{{.url = "redis://:s3cret@"},					      "the host of Redis is empty"    },
+		{{.url = "redis://u:s3cret/x@h"},                                          "the port of Redis is no number"},
+		{{.url = "redis://u:s3cret?x@h"},                                          "the port of Redis is no number"},
+		{{.url = "redis://:12?s3cret@h"},                                          "the host of Redis is empty"    },
+		{{.url = "redis://u:s3cret%zz@h"},                                         "not followed by"               },
+		{{.url = "redis://u:s3cret%2@h"},                                          "not followed by"               },
+		{{.url = "redis://u:s3cret%00@h"},                                         "not followed by"               },
+		{{.url = "redis://h:0"},						   "the port of Redis is no number"},
+		{{.url = "redis://h:65536"},					       "the port of Redis is no number"},
+		{{.url = "redis://h:99999999999999999999"},                                "the port of Redis is no number"},
+		{{.url = "redis://h:1/s3cret"},                                            "the database of Redis is no"   },
+		{{.url = "redis://h:1/-1"},						"the database of Redis is no"   },
+		{{.url = "redis://h?s3cret=1"},                                            "a parameter other than 'db'"   },
+		{{.url = "redis://u@h"},						   "a user name, but no password"  },
+		{{.url = "redis://[::1"},						  "expected [IPv6]:port"          },
+		{{.url = "redis://[::1]x"},						"expected [IPv6]:port"          },
+		{{.url = "redis://a b"},						   "a space or control character"  },
+		{{.url = "unix:relative"},						 "expected unix:/path"           },
+		{{.url = "unix:/" FORTY FORTY FORTY},                                      "longer than 107 bytes"         },
+		{{.host = "a/b"},							  "a character that no host has"  },
+		{{.db = -1},							       "the database of Redis: -1"     },
+		{{.sentinels = "a:1"},						     "REDIS_SENTINEL_NAME"           },
+		{{.sentinels = "a:1,,b", .sentinel_name = "m"},                            "the host of Redis is empty"    },
+		{{.sentinels = "a:x", .sentinel_name = "m"},                               "the port of Redis is no number"},
+		{{.sentinels = "1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7", .sentinel_name = "m"},
+		 "more than 16 sentinels"										  },
+		{{.url = "unix:/s", .sentinels = "a", .sentinel_name = "m"},               "exclude each other"            },
+		{{.client_name = "two words"},                                             "client name"                   },
+		{{.url = "rediss://h", .ca_file = "/nowhere/ca.crt"},                      "/nowhere/ca.crt"               },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct error err = {.code = ERR_OK};
+
+		if (redis_check_options(&cases[i].options, &err) || err.code != ERR_CONFIG ||
+		    !strstr(err.text, cases[i].text) || strstr(err.text, "s3cret"))
+			test_failed("case %zu: expected '%s', got '%s'", i, cases[i].text,
+				    err.text);
+	}
+}
+
+TEST(a_connection_with_wrong_options_ends_each_command_with_the_reason)
+{
+	struct rig g;
+
+	(void)state;
+	rig_open(&g, &(struct redis_options){.url = "redis://h:x"});
+	assert_failed(say(&g, "PING"), ERR_CONFIG, "the port of Redis is no number");
+	rig_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +351,11 @@ int main(void)
 		ENTRY(a_unix_socket_works),
 		ENTRY(tls_reaches_a_server_whose_certificate_is_good),
 		ENTRY(tls_refuses_a_server_whose_certificate_is_not_good),
+		ENTRY(a_url_says_all_that_is_in_it),
+		ENTRY(parts_stand_over_those_of_the_url),
+		ENTRY(a_list_of_sentinels_is_taken_apart),
+		ENTRY(options_that_make_no_sense_are_refused_without_a_secret_in_the_text),
+		ENTRY(a_connection_with_wrong_options_ends_each_command_with_the_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,16 @@
  *                or the connection was lost
  *   ERR_TIMEOUT  no reply in time
  *
- * READONLY, LOADING, MASTERDOWN and CLUSTERDOWN mean that the server is in the middle of a failover:
- * the connection is dropped and made again (through Sentinel if there is one). */
+ * READONLY, LOADING, MASTERDOWN, CLUSTERDOWN and UNBLOCKED mean that the server is in the middle of
+ * a failover: the connection is dropped and made again (through Sentinel if there is one). The first
+ * try is at once, the others after a pause of at most a second. A command that a cluster answers
+ * with MOVED is sent to the node that was named: all our keys share one hash tag, so the connection
+ * moves there.
+ *
+ * Limits: 100,000 commands or 256 MiB under way, replies of 64 MiB, arrays of a million items, nested
+ * up to 7 deep. An error inside an array fails the whole command.
+ *
+ * In the callbacks (message, on_change) commands may be started; the connection must not be freed. */
 #ifndef COMMON_REDIS_H
 #define COMMON_REDIS_H
 
@@ -49,8 +57,10 @@ struct redis_options {
 	const char *host, *username, *password;
 	uint16_t port;
 	int db;
-	const char *ca_file;   /* TLS: trusted certificates; NULL: the system's */
-	const char *sentinels; /* "host:port,host:port": ask them for the master */
+	const char *ca_file; /* TLS: trusted certificates; NULL: the system's */
+	/* "host:port,host:port": ask them for the master; the host of the URL is not used.
+	 * With rediss:// the sentinels are spoken to in TLS, too. */
+	const char *sentinels;
 	const char *sentinel_name, *sentinel_username, *sentinel_password;
 	uint32_t connect_timeout_ms; /* 0: 5 s */
 	uint32_t timeout_ms;         /* for commands without their own; 0: 10 s */
@@ -86,7 +96,8 @@ void redis_subscribe(struct redis *r, const char *const *channels, size_t count,
 		     void (*message)(void *arg, const char *channel, struct str text), void *arg);
 
 bool redis_is_connected(const struct redis *r);
-/* Called when the connection is made and when it is lost (err says why), for the log. */
+/* Called, for the log, when the connection is made (err is NULL), when it is lost, and when a try
+ * fails for another reason than the one before. */
 void redis_on_change(struct redis *r, void (*fn)(void *arg, const struct error *err), void *arg);
 
 #endif

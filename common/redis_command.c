@@ -45,8 +45,7 @@ static void end_command(struct redis_command *cmd)
 
 	TAILQ_REMOVE(cmd->is_sent ? &r->sent : &r->waiting, cmd, entry);
 	r->pending--;
-	if (!cmd->is_sent)
-		r->waiting_bytes -= cmd->bytes.len;
+	r->pending_bytes -= cmd->bytes.len;
 	timeout_stop(r->loop, &cmd->timeout);
 	free_command(cmd->bytes);
 	if (cmd->call) {
@@ -105,7 +104,6 @@ static void send_command(struct redis_command *cmd)
 		return;
 	}
 	TAILQ_REMOVE(&r->waiting, cmd, entry);
-	r->waiting_bytes -= cmd->bytes.len;
 	TAILQ_INSERT_TAIL(&r->sent, cmd, entry);
 	cmd->is_sent = true;
 }
@@ -139,10 +137,10 @@ static bool can_take(struct redis *r, size_t bytes, const char *name, struct err
 		*err = r->error;
 		return false;
 	}
-	if (r->pending >= PENDING_MAX || r->waiting_bytes + bytes > REDIS_HELD_MAX)
+	if (r->pending >= PENDING_MAX || r->pending_bytes + bytes > REDIS_HELD_MAX)
 		return fail(err, ERR_REDIS,
-			    "redis command %s: %zu commands with %zu bytes wait already", name,
-			    r->pending, r->waiting_bytes);
+			    "redis command %s: %zu commands with %zu bytes are under way already",
+			    name, r->pending, r->pending_bytes);
 	return true;
 }
 
@@ -181,7 +179,7 @@ static void start_words(struct redis *r, struct redis_call *c, const struct comm
 	cmd->order = ++r->order;
 	c->command = cmd;
 	TAILQ_INSERT_TAIL(&r->waiting, cmd, entry);
-	r->waiting_bytes += bytes.len;
+	r->pending_bytes += bytes.len;
 	r->pending++;
 	timeout_start(r->loop, &cmd->timeout, cmd->timeout_ms, command_timed_out);
 	if (r->state == UP && !r->is_moving)
@@ -220,6 +218,7 @@ static void hash_script(struct redis_script *script)
 		(void)snprintf(script->sha1 + 2 * i, 3, "%02x", hash[i]);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what every caller has, one argument each */
 void redis_eval(struct redis *r, struct redis_call *c, struct arena *a, uint32_t timeout_ms,
 		struct redis_script *script, size_t key_count, size_t count,
 		const struct str *keys_and_arguments)
@@ -303,7 +302,6 @@ static void wait_again(struct redis *r, struct redis_command *cmd)
 		TAILQ_INSERT_HEAD(&r->waiting, cmd, entry);
 	cmd->is_sent = false;
 	cmd->said_source = false;
-	r->waiting_bytes += cmd->bytes.len;
 }
 
 /* These say that another server, or this one in a moment, is the one to ask. */

@@ -169,7 +169,7 @@ struct redis {
 	size_t greeting_count, next_greeting;
 
 	struct command_list sent, waiting;
-	size_t pending, waiting_bytes; /* pending: in both lists */
+	size_t pending, pending_bytes; /* in both lists */
 	uint64_t order;
 
 	struct str *subscribe; /* the command; in the arena */

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PIECE = 16 * 1024 }; /* the most that one TLS record holds */
@@ -71,6 +72,7 @@ static bool is_address(const char *host)
 struct tls *tls_new(struct ssl_ctx_st *context, const char *host)
 {
 	struct tls *t = xmalloc(sizeof(*t));
+	char name[256];
 	int set;
 
 	t->ssl = SSL_new(context);
@@ -80,12 +82,11 @@ struct tls *tls_new(struct ssl_ctx_st *context, const char *host)
 		abort(); /* out of memory */
 	SSL_set_bio(t->ssl, t->in, t->out);
 	SSL_set_connect_state(t->ssl);
+	(void)snprintf(name, sizeof(name), "%s", host);
 	if (is_address(host))
 		set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), host);
 	else
-		/* the macro casts const away; OpenSSL copies the name */
-		set = SSL_set1_host(t->ssl, host) == 1 &&
-		      SSL_set_tlsext_host_name(t->ssl, (char *)(uintptr_t)host);
+		set = SSL_set1_host(t->ssl, name) == 1 && SSL_set_tlsext_host_name(t->ssl, name);
 	if (!set)
 		abort(); /* a host that resolves has no NUL in it and fits */
 	ERR_clear_error();

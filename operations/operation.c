@@ -5,7 +5,16 @@
 #include <stdio.h>
 
 /* A new operation is one file and one name here. */
-#define OPERATIONS(X) X(json_web_token) X(log) X(sleep) X(throw_error) X(transform)
+#define OPERATIONS(X)     \
+	X(item_create)    \
+	X(item_delete)    \
+	X(item_read)      \
+	X(item_update)    \
+	X(json_web_token) \
+	X(log)            \
+	X(sleep)          \
+	X(throw_error)    \
+	X(transform)
 
 #define X(name) extern const struct operation operation_##name;
 OPERATIONS(X)

@@ -1,0 +1,299 @@
+#include "operations/items.h"
+
+#include "common/config.h"
+#include "common/utf8.h"
+#include "operations/services.h"
+
+#include <stdlib.h>
+
+/* ---- keys ---- */
+
+static bool add_keys(struct arena *a, cJSON *keys, const cJSON *value, int depth,
+		     struct error *err) NODISCARD;
+
+static bool refuse_key(const cJSON *value, struct error *err)
+{
+	return fail(
+		err, ERR_INVALID_PAYLOAD,
+		"option 'key': found %s where a key was expected: a text, a number, or a list of "
+		"these",
+		json_type_name(value));
+}
+
+static bool add_list(struct arena *a, cJSON *keys, const cJSON *list, int depth, struct error *err)
+{
+	const cJSON *item;
+
+	json_each(item, list)
+		if (!add_keys(a, keys, item, depth, err))
+			return false;
+	return true;
+}
+
+/* A template without a value leaves the word "undefined": no key that anybody means. */
+static bool add_one(struct arena *a, cJSON *keys, struct str text, struct error *err)
+{
+	if (str_is(text, "undefined") || str_is(text, "null"))
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'key' is '%.*s': its template has no value here",
+			    STR_ARGS(text));
+	if (text.len)
+		json_push(keys, json_str(a, text));
+	return true;
+}
+
+static bool add_csv(struct arena *a, cJSON *keys, struct str text, struct error *err)
+{
+	while (text.len) {
+		const char *comma = memchr(text.ptr, ',', text.len);
+		size_t length = comma ? (size_t)(comma - text.ptr) : text.len;
+
+		if (!add_one(a, keys, utf8_trim((struct str){text.ptr, length}), err))
+			return false;
+		length += comma ? 1 : 0;
+		text = (struct str){text.ptr + length, text.len - length};
+	}
+	return true;
+}
+
+static bool add_text(struct arena *a, cJSON *keys, const char *value, int depth, struct error *err)
+{
+	struct str text = utf8_trim(str_of(value));
+	struct error ignored;
+	const cJSON *list = NULL;
+
+	if (str_starts(text, STR("[")))
+		list = json_parse(a, text, &ignored);
+	if (list)
+		return add_list(a, keys, list, depth + 1, err);
+	/* Within a list a text is one key, whatever is in it. */
+	return depth == 0 ? add_csv(a, keys, text, err) : add_one(a, keys, text, err);
+}
+
+static bool add_keys(struct arena *a, cJSON *keys, const cJSON *value, int depth, struct error *err)
+{
+	if (cJSON_IsString(value))
+		return add_text(a, keys, value->valuestring, depth, err);
+	if (cJSON_IsNumber(value)) {
+		json_push(keys, json_number(a, value->valuedouble));
+		return true;
+	}
+	if (cJSON_IsArray(value) && depth < 2)
+		return add_list(a, keys, value, depth + 1, err);
+	return refuse_key(value, err);
+}
+
+const char *items_key_text(struct arena *a, const cJSON *key)
+{
+	char text[JSON_NUMBER_MAX];
+
+	if (cJSON_IsString(key))
+		return key->valuestring;
+	return arena_strdup(a, json_number_text(key->valuedouble, text));
+}
+
+/* ---- the other options ---- */
+
+static bool is_unset(const cJSON *value)
+{
+	return !value || cJSON_IsNull(value) ||
+	       (cJSON_IsString(value) && utf8_trim(str_of(value->valuestring)).len == 0);
+}
+
+/* An option that may be written as JSON text. NULL and ERR_OK: it is not set. */
+static const cJSON *read_json(struct op_call *c, const char *name, struct error *err)
+{
+	const cJSON *value = json_get(c->options, name);
+	struct error why;
+	cJSON *parsed;
+
+	*err = (struct error){.code = ERR_OK};
+	if (is_unset(value))
+		return NULL;
+	if (!cJSON_IsString(value))
+		return value;
+	parsed = json_parse(c->arena, str_of(value->valuestring), &why);
+	if (!parsed)
+		(void)fail(err, ERR_INVALID_PAYLOAD, "option '%s' is no JSON: %.200s", name,
+			   why.text);
+	return parsed;
+}
+
+static bool read_query(struct items *it, struct error *err)
+{
+	const cJSON *query = read_json(it->op, "query", err);
+
+	if (err->code != ERR_OK)
+		return false;
+	if (query && !cJSON_IsObject(query))
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'query': found %s, expected an object", json_type_name(query));
+	it->query = json_count(query) ? query : NULL;
+	return true;
+}
+
+static bool read_payload(struct items *it, struct error *err)
+{
+	const cJSON *payload = read_json(it->op, "payload", err), *item;
+
+	if (err->code != ERR_OK)
+		return false;
+	if (payload && !cJSON_IsObject(payload) && !cJSON_IsArray(payload))
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'payload': found %s, expected an object or a list of objects",
+			    json_type_name(payload));
+	json_each(item, cJSON_IsArray(payload) ? payload : NULL)
+		if (!cJSON_IsObject(item))
+			return fail(err, ERR_INVALID_PAYLOAD,
+				    "option 'payload': found %s in the list, expected objects",
+				    json_type_name(item));
+	it->payload = payload;
+	return true;
+}
+
+static bool check_permissions(const struct op_call *c, struct error *err)
+{
+	const cJSON *value = json_get(c->options, "permissions");
+	const char *text = cJSON_GetStringValue(value);
+
+	if (is_unset(value) || (text && strcmp(text, "$trigger") == 0))
+		return true;
+	if (c->use->config && c->use->config->worker_trust_permissions)
+		return true;
+	(void)fail(err, ERR_FORBIDDEN,
+		   "option 'permissions' is '%.60s', but the worker acts with the rights of its "
+		   "own user: "
+		   "give that user the rights, and set the option to $trigger or "
+		   "WORKER_TRUST_PERMISSIONS=true",
+		   text ? text : json_type_name(value));
+	err->status = 403;
+	return false;
+}
+
+bool items_prepare(struct op_call *c, struct items *it, struct error *err)
+{
+	const cJSON *key = json_get(c->options, "key");
+	const char *collection = json_get_text(c->options, "collection");
+	cJSON *keys = json_array(c->arena);
+
+	it->op = c;
+	it->collection = collection ? collection : "";
+	it->user_agent =
+		directus_user_agent(c->arena, c->job_id, c->origin ? c->origin->chain_id : NULL,
+				    c->origin ? c->origin->depth : 0);
+	it->may_be_new = json_get_text(json_get(c->chain, "$trigger"), "event") != NULL;
+	it->key_given = key && !cJSON_IsNull(key);
+	if (!c->use->directus)
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "operation '%s' needs Directus: set DIRECTUS_URL and DIRECTUS_TOKEN",
+			    c->op->type);
+	if (!directus_collection_path(c->arena, it->collection, &it->path, err) ||
+	    !check_permissions(c, err) ||
+	    (it->key_given && !add_keys(c->arena, keys, key, 0, err)) || !read_query(it, err) ||
+	    !read_payload(it, err))
+		return false;
+	it->keys = keys;
+	it->key_count = json_count(keys);
+	return true;
+}
+
+/* ---- asking Directus ---- */
+
+enum task_next items_ask(struct items *it, const char *method, const char *path, const char *query,
+			 const cJSON *body, task_step *then)
+{
+	struct op_call *c = it->op;
+	struct directus_request req = {.method = method,
+				       .path = path,
+				       .query = query,
+				       .body = body,
+				       .user_agent = it->user_agent,
+				       .may_be_new = it->may_be_new && it->key_count > 0};
+
+	directus_start(c->use->directus, &it->ask, &req, c->arena);
+	return task_await_either(&c->task, &it->ask.task.call, then);
+}
+
+enum task_next items_ask_key(struct items *it, task_step *then)
+{
+	struct op_call *c = it->op;
+
+	directus_key_start(c->use->directus, &it->key, it->collection, it->user_agent, c->arena);
+	return task_await(&c->task, &it->key.task.call, then);
+}
+
+enum task_next items_fail(struct items *it)
+{
+	it->op->error_extra = directus_error_extra(&it->ask, it->op->arena);
+	return task_fail_as(&it->op->task, &it->ask.task.call.err);
+}
+
+enum task_next items_refuse(struct items *it, const char *why)
+{
+	struct error err;
+
+	(void)fail(&err, ERR_INVALID_PAYLOAD, "%s", why);
+	err.status = 400;
+	return task_fail_as(&it->op->task, &err);
+}
+
+cJSON *items_body(const struct items *it, const cJSON *keys, const cJSON *query, const cJSON *data)
+{
+	struct arena *a = it->op->arena;
+	cJSON *body = json_object(a);
+
+	if (keys)
+		json_set(a, body, "keys", json_share(a, keys));
+	if (query)
+		json_set(a, body, "query", json_share(a, query));
+	if (data)
+		json_set(a, body, "data", json_share(a, data));
+	return body;
+}
+
+bool items_key_path(struct items *it, const cJSON *key, const char **path, struct error *err)
+{
+	struct arena *a = it->op->arena;
+
+	return directus_item_path(a, it->collection, items_key_text(a, key), path, err);
+}
+
+/* ---- lists of keys ---- */
+
+cJSON *items_pluck(struct arena *a, const cJSON *rows, const char *name)
+{
+	cJSON *keys = json_array(a);
+	const cJSON *row;
+
+	json_each(row, rows) {
+		const cJSON *key = json_get(row, name);
+
+		json_push(keys, key ? json_share(a, key) : json_null(a));
+	}
+	return keys;
+}
+
+struct sortable {
+	const char *text;
+	const cJSON *key;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(((const struct sortable *)a)->text, ((const struct sortable *)b)->text);
+}
+
+cJSON *items_sorted(struct arena *a, const cJSON *keys)
+{
+	size_t count = json_count(keys), i = 0;
+	struct sortable *list = arena_array(a, struct sortable, count + 1);
+	cJSON *sorted = json_array(a);
+	const cJSON *key;
+
+	json_each(key, keys)
+		list[i++] = (struct sortable){items_key_text(a, key), key};
+	qsort(list, count, sizeof(*list), by_text);
+	for (i = 0; i < count; i++)
+		json_push(sorted, json_share(a, list[i].key));
+	return sorted;
+}

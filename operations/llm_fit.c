@@ -61,23 +61,25 @@ static struct maybe *number_of(struct llm_question *q, enum llm_field f)
 
 static bool is_sent(struct llm_question *q, enum llm_field f)
 {
+	const struct maybe *number = number_of(q, f);
+
 	if (f == STOP)
 		return q->stop != NULL;
-	if (f == EFFORT)
-		return q->effort != EFFORT_UNSET;
-	return number_of(q, f)->set;
+	return number ? number->set : q->effort != EFFORT_UNSET;
 }
 
 static void leave_out(struct llm_call *c, enum llm_field f, const char *why)
 {
+	struct maybe *number = number_of(&c->question, f);
+
 	if (!is_sent(&c->question, f))
 		return;
 	if (f == STOP)
 		c->question.stop = NULL;
-	else if (f == EFFORT)
-		c->question.effort = EFFORT_UNSET;
+	else if (number)
+		number->set = false;
 	else
-		number_of(&c->question, f)->set = false;
+		c->question.effort = EFFORT_UNSET;
 	llm_warn(c, "option '%s' was left out: %s", fields[f].name, why);
 }
 

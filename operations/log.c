@@ -6,7 +6,7 @@ static task_step write_line;
 
 static const struct option options[] = {
 	{.name = "message",        .types = OPTION_ANY, .help = "what to write"},
-	{NULL},
+	{0},
 };
 
 static enum task_next write_line(struct task *t)

@@ -1,24 +1,7 @@
 #include "operations/operation.h"
 
+#include "common/buf.h"
 #include "operations/services.h"
-
-#include <stdio.h>
-
-/* A new operation is one file and one name here. */
-#define OPERATIONS(X)     \
-	X(item_create)    \
-	X(item_delete)    \
-	X(item_read)      \
-	X(item_update)    \
-	X(json_web_token) \
-	X(log)            \
-	X(sleep)          \
-	X(throw_error)    \
-	X(transform)
-
-#define X(name) extern const struct operation operation_##name;
-OPERATIONS(X)
-#undef X
 
 static const struct operation *const table[] = {
 #define X(name) &operation_##name,
@@ -67,14 +50,17 @@ static unsigned type_of(const cJSON *v)
 
 static bool wrong_type(const struct option *o, const cJSON *v, struct error *err)
 {
-	char wanted[128] = "";
+	struct buf wanted;
 
+	buf_init(&wanted, 128);
 	for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
 		if (o->types & type_names[i].type)
-			(void)snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted),
-				       "%s%s", wanted[0] ? " or " : "", type_names[i].name);
-	return fail(err, ERR_INVALID_PAYLOAD, "option '%s' is of type %s, expected %s", o->name,
-		    json_type_name(v), wanted);
+			(void)buf_printf(&wanted, "%s%s", wanted.len ? " or " : "",
+					 type_names[i].name);
+	(void)fail(err, ERR_INVALID_PAYLOAD, "option '%s' is of type %s, expected %s", o->name,
+		   json_type_name(v), buf_str(&wanted).ptr);
+	buf_clear(&wanted);
+	return false;
 }
 
 /* choices is "a|b|c" */

@@ -1,8 +1,8 @@
 /* operations/operation.h: what a flow can do here: the table of operations, and one run of one.
  *
- * An operation is one file that ends in a `const struct operation`, and one line of the table in
- * operation.c. Its first step gets options whose templates are resolved and whose types have been
- * checked against its option table. It sets `result` and ends with task_end(), or it fails with
+ * An operation is one file that ends in a `const struct operation`, and one name in
+ * OPERATIONS below. Its first step gets options whose templates are resolved and whose types have
+ * been checked against its option table. It sets `result` and ends with task_end(), or it fails with
  * task_fail(): what becomes of that (the reject path, the end of the job) is the run's business, as
  * are retries of the job, the data chain and the log.
  *
@@ -106,6 +106,22 @@ struct operation {
 	size_t state_size;
 	task_step *first;
 };
+
+/* A new operation is one file and one name here. */
+#define OPERATIONS(X)     \
+	X(item_create)    \
+	X(item_delete)    \
+	X(item_read)      \
+	X(item_update)    \
+	X(json_web_token) \
+	X(log)            \
+	X(sleep)          \
+	X(throw_error)    \
+	X(transform)
+
+#define X(name) extern const struct operation operation_##name;
+OPERATIONS(X)
+#undef X
 
 const struct operation *operation_find(const char *type); /* NULL: there is none */
 const struct operation *const *operation_table(size_t *count);

@@ -180,24 +180,37 @@ static bool fit_max_tokens(struct llm_call *c, struct error *err)
 	return true;
 }
 
+static bool check_part(const struct llm_call *c, const struct llm_part *part, struct error *err)
+{
+	const struct preset *preset = c->target.endpoint.preset;
+
+	if (part->kind == PART_TEXT)
+		return true;
+	if (!c->target.model->attachment)
+		return fail(err, ERR_ATTACHMENT_UNSUPPORTED, "model '%s' takes no attachments",
+			    c->target.model->id);
+	if (part->kind == PART_DOCUMENT && !preset->pdf_file && !preset->pdf_url)
+		return fail(err, ERR_ATTACHMENT_UNSUPPORTED,
+			    "provider '%s' takes no documents (%s)", c->target.config->id,
+			    part->media_type);
+	if (part->kind == PART_IMAGE &&
+	    strlen(part->base64) / 4 * 3 > c->target.provider->image_max)
+		return fail(
+			err, ERR_ATTACHMENT_TOO_LARGE,
+			"a picture has %zu bytes, and provider '%s' takes %u: set option 'resize'",
+			strlen(part->base64) / 4 * 3, c->target.config->id,
+			c->target.provider->image_max);
+	return true;
+}
+
 static bool check_parts(const struct llm_call *c, struct error *err)
 {
 	const struct llm_question *q = &c->question;
-	const struct preset *preset = c->target.endpoint.preset;
-	bool documents = preset->pdf_file || preset->pdf_url;
 
 	for (size_t i = 0; i < q->count; i++)
-		for (size_t j = 0; j < q->messages[i].count; j++) {
-			const struct llm_part *part = &q->messages[i].parts[j];
-
-			if (part->kind != PART_TEXT && !q->model->attachment)
-				return fail(err, ERR_ATTACHMENT_UNSUPPORTED,
-					    "model '%s' takes no attachments", q->model->id);
-			if (part->kind == PART_DOCUMENT && !documents)
-				return fail(err, ERR_ATTACHMENT_UNSUPPORTED,
-					    "provider '%s' takes no documents (%s)",
-					    c->target.config->id, part->media_type);
-		}
+		for (size_t j = 0; j < q->messages[i].count; j++)
+			if (!check_part(c, &q->messages[i].parts[j], err))
+				return false;
 	return true;
 }
 

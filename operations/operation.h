@@ -108,15 +108,18 @@ struct operation {
 };
 
 /* A new operation is one file and one name here. */
-#define OPERATIONS(X)     \
-	X(item_create)    \
-	X(item_delete)    \
-	X(item_read)      \
-	X(item_update)    \
-	X(json_web_token) \
-	X(log)            \
-	X(sleep)          \
-	X(throw_error)    \
+#define OPERATIONS(X)       \
+	X(ai_analyze)       \
+	X(ai_analyze_image) \
+	X(ai_generate)      \
+	X(item_create)      \
+	X(item_delete)      \
+	X(item_read)        \
+	X(item_update)      \
+	X(json_web_token)   \
+	X(log)              \
+	X(sleep)            \
+	X(throw_error)      \
 	X(transform)
 
 #define X(name) extern const struct operation operation_##name;

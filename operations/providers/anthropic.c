@@ -262,6 +262,7 @@ const struct provider provider_anthropic = {
 	.quota = QUOTA_USAGE,
 	.temperature_max = 1,
 	.stop_max = 64,
+	.image_max = 5 * 1024 * 1024,
 	.write = anthropic_write,
 	.read = anthropic_read,
 	.event = anthropic_event,

@@ -271,6 +271,7 @@ const struct provider provider_google = {
 	.quota = QUOTA_USAGE,
 	.temperature_max = 2,
 	.stop_max = 5,
+	.image_max = 20 * 1024 * 1024,
 	.write = google_write,
 	.read = google_read,
 	.event = google_event,

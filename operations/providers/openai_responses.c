@@ -235,6 +235,7 @@ const struct provider provider_openai_responses = {
 	.quota = QUOTA_ARRIVAL,
 	.temperature_max = 2,
 	.stop_max = 0,
+	.image_max = 20 * 1024 * 1024,
 	.write = responses_write,
 	.read = responses_read,
 	.event = responses_event,

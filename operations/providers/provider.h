@@ -245,7 +245,8 @@ struct provider {
 	const char *default_version; /* or NULL */
 	enum quota quota;
 	double temperature_max;
-	uint32_t stop_max; /* how many stop sequences it takes */
+	uint32_t stop_max;  /* how many stop sequences it takes */
+	uint32_t image_max; /* bytes of one picture */
 	/* Fills in method, url, headers and body. Fails only with ERR_INVALID_PAYLOAD. */
 	bool (*write)(const struct llm_question *q, const struct endpoint *e, struct arena *a,
 		      struct http_request *req, struct error *err);

@@ -1,0 +1,27 @@
+-- cancel: nobody wants the job any more.
+-- ARGV: job, result TTL ms
+-- Reply: waiting: it has ended, cancelled; running: its worker is told; ended: it had ended before;
+--        unknown: there is no such job.
+-- Sent twice: says how it is now.
+local id, ttl_ms = ARGV[1], ARGV[2]
+local jk = K('j:' .. id)
+local j = fields(jk, unpack(ENDED_FIELDS))
+if not j.state then
+  return call('EXISTS', K('res:' .. id)) == 1 and 'ended' or 'unknown'
+end
+if j.state == 'dead' then
+  return 'ended'
+end
+if j.state == 'active' then
+  call('HSET', jk, 'cancel', 1)
+  call('PUBLISH', K('ctl'), 'cancel ' .. id)
+  return 'running'
+end
+call('ZREM', K('q:' .. group_of(j)), id)
+call('ZREM', K('quar'), id)
+if j.state == 'next' and call('GET', K('nx:' .. j.dedup)) == id then
+  call('DEL', K('nx:' .. j.dedup))
+end
+finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled before it ran'), '',
+  'CANCELLED', ttl_ms)
+return 'waiting'

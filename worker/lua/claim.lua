@@ -1,0 +1,149 @@
+-- claim: gives jobs to a worker, each with a lease.
+-- ARGV: worker, number of the claim, want, lease ms
+-- Reply: {next, jobs}; next: when something may be there that is not there now (ms since 1970, 0 =
+--        nothing known); each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
+--        filed, stored as name, text, ...}
+-- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
+local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS = 50, 200, 64, 10
+local jobs, given, asleep = {}, {}, false
+
+local function job_reply(id, fence)
+  local j = fields(K('j:' .. id), 'losses', 'tenant', 'lane', 'route', 'batch', 'reply', 'filed')
+  return {id, fence, number(j.losses), call('GET', K('b:' .. id)) or '', j.tenant, j.lane, j.route,
+    j.batch or '', j.reply or '', j.filed, call('HGETALL', K('s:' .. id))}
+end
+
+-- The reply to the last claim was lost: the same jobs again.
+local function repeat_claim(text)
+  for id, fence in text:gmatch('\n([^\n]+) (%d+)') do
+    local j = fields(K('j:' .. id), 'fence', 'state')
+    if j.fence == fence and j.state == 'active' then
+      jobs[#jobs + 1] = job_reply(id, tonumber(fence))
+    end
+  end
+end
+
+local function promote_due()
+  for _, id in ipairs(call('ZRANGEBYSCORE', K('dly'), '-inf', now, 'LIMIT', 0, DUE_AT_ONCE)) do
+    call('ZREM', K('dly'), id)
+    local j = fields(K('j:' .. id), 'state', 'lane', 'route', 'tenant', 'seq', 'batch')
+    if j.state then
+      make_ready(id, j)
+    end
+  end
+end
+
+local function wake_groups()
+  for _, group in ipairs(call('ZRANGEBYSCORE', K('thr'), '-inf', now, 'LIMIT', 0, GROUPS_AT_ONCE)) do
+    call('ZREM', K('thr'), group)
+    if call('EXISTS', K('q:' .. group)) == 1 then
+      offer_group(group)
+    else
+      call('HDEL', K('rmp'), group)
+    end
+  end
+end
+
+-- Until when a group may not give anything although jobs wait in it; 0: it may.
+local function blocked_until(group, route, tenant, taken)
+  local paused = call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:tenant:' .. tenant)
+  if paused[1] == '1' or paused[2] == '1' then
+    return now + 1000
+  end
+  local provider = route:match('^[^/]+')
+  local until_ms = math.max(number(call('HGET', K('rl:' .. route), 'until')),
+    number(call('HGET', K('rl:' .. provider), 'until')))
+  if until_ms > now then
+    return until_ms
+  end
+  if taken >= number(call('HGET', K('rmp'), group) or RAMP_END) and taken < RAMP_END then
+    return -1
+  end
+  return 0
+end
+
+-- A group that gave all it may while it is being tried out rests a moment, and may give more then.
+local function rest_group(group, v)
+  local ramp = number(call('HGET', K('rmp'), group)) * 2
+  call('ZREM', K('rdy'), group)
+  call('ZADD', K('fin'), v, group)
+  call('ZADD', K('thr'), now + RAMP_REST_MS, group)
+  if ramp >= RAMP_END then
+    call('HDEL', K('rmp'), group)
+  else
+    call('HSET', K('rmp'), group, ramp)
+  end
+end
+
+local function take(group, lane, v)
+  local id = call('ZPOPMIN', K('q:' .. group))[1]
+  local after = v + 1 / (WEIGHT[lane] or 10)
+  call('SET', K('vt'), string.format('%.17g', v))
+  if call('EXISTS', K('q:' .. group)) == 1 then
+    call('ZADD', K('rdy'), after, group)
+  else
+    call('ZREM', K('rdy'), group)
+    call('ZADD', K('fin'), after, group)
+    call('HDEL', K('rmp'), group)
+  end
+  local jk = id and K('j:' .. id)
+  if not id or call('EXISTS', jk) == 0 then
+    return
+  end
+  local fence = call('HINCRBY', jk, 'fence', 1)
+  call('HSET', jk, 'owner', worker, 'claimed', now)
+  set_state(id, {batch = call('HGET', jk, 'batch') or nil, state = 'ready'}, 'active')
+  call('ZADD', K('lse'), now + lease_ms, id)
+  given[#given + 1] = id .. ' ' .. fence
+  jobs[#jobs + 1] = job_reply(id, fence)
+end
+
+local function take_from_groups()
+  local taken, looked = {}, 0
+  while #jobs < want and looked < want + GROUPS_AT_ONCE do
+    looked = looked + 1
+    local top = call('ZRANGE', K('rdy'), 0, 0, 'WITHSCORES')
+    if not top[1] then
+      return
+    end
+    local group, v = top[1], tonumber(top[2])
+    local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
+    local until_ms = blocked_until(group, route, tenant, taken[group] or 0)
+    if until_ms == -1 then
+      rest_group(group, v)
+    elseif until_ms > 0 then
+      block_group(group, until_ms)
+    else
+      taken[group] = (taken[group] or 0) + 1
+      take(group, lane, v)
+    end
+  end
+end
+
+local function next_moment()
+  local soonest = 0
+  for _, name in ipairs({'dly', 'thr', 'lse'}) do
+    local due = call('ZRANGE', K(name), 0, 0, 'WITHSCORES')[2]
+    if due and (soonest == 0 or tonumber(due) < soonest) then
+      soonest = tonumber(due)
+    end
+  end
+  return soonest
+end
+
+local last = call('GET', K('cl:' .. worker))
+if last and last:match('^[^\n]*') == number_of_claim then
+  repeat_claim(last)
+  return {0, jobs}
+end
+promote_due()
+wake_groups()
+if want > 0 and call('HGET', K('cfg'), 'paused') ~= '1' then
+  take_from_groups()
+end
+call('ZREMRANGEBYSCORE', K('fin'), '-inf', '(' .. (call('GET', K('vt')) or '0'))
+if #given > 0 then
+  call('SET', K('cl:' .. worker), number_of_claim .. '\n' .. table.concat(given, '\n'), 'PX', lease_ms)
+end
+return {next_moment(), jobs}

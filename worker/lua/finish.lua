@@ -1,0 +1,75 @@
+-- finish: the end of one run of a job.
+-- ARGV: job, fence, worker, outcome (done dead cancelled hold park retry return), result, log, code,
+--       at ms, route to go on with or '', scope that is full or '', result TTL ms,
+--       then texts to store as in store.lua
+-- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
+-- Sent twice: 1 if nobody else has it since.
+local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local result, log, code, at_ms, route, full, ttl_ms =
+  ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
+local jk = K('j:' .. id)
+local j = fields(jk, unpack(ENDED_FIELDS))
+local ENDS = {done = 'done', dead = 'dead', cancelled = 'cancelled', hold = 'quarantined'}
+
+if not j.state then
+  return call('EXISTS', K('res:' .. id))
+end
+if j.fence ~= fence then
+  return 0
+end
+if j.state ~= 'active' then
+  return j.owner == worker and 1 or 0
+end
+
+local function store_texts()
+  for i = 12, #ARGV, 3 do
+    if ARGV[i + 1] == '1' then
+      call('HSET', K('s:' .. id), ARGV[i], ARGV[i + 2])
+    else
+      call('HDEL', K('s:' .. id), ARGV[i])
+    end
+  end
+end
+
+-- The group of a job that met a limit sleeps until there is room; if a slot is what it needs, the
+-- next one that becomes free wakes it.
+local function wait_for_room()
+  local group = group_of(j)
+  set_state(id, j, 'ready')
+  call('ZADD', K('q:' .. group), j.seq, id)
+  block_group(group, at_ms)
+  if full:sub(1, 5) == 'slot:' then
+    call('SADD', K('wt:' .. full:sub(6)), group)
+    call('PEXPIRE', K('wt:' .. full:sub(6)), 60000)
+  end
+end
+
+local function put_back()
+  call('ZREM', K('lse'), id)
+  store_texts()
+  if route ~= '' then
+    j.route = route
+    call('HSET', jk, 'route', route)
+  end
+  if outcome == 'return' then
+    make_ready(id, j)
+    call('PUBLISH', K('ctl'), 'work')
+  elseif outcome == 'park' and full ~= '' and at_ms > now then
+    wait_for_room()
+  else
+    delay(id, j, outcome == 'park' and 'parked' or 'delayed', at_ms)
+  end
+  event(outcome, id, code)
+  count(outcome)
+  return 1
+end
+
+if ENDS[outcome] then
+  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms)
+  return 1
+end
+if outcome == 'retry' and call('HINCRBY', jk, 'losses', 1) > number(j.max or 10) then
+  finish_job(id, j, 'dead', result, log, code, ttl_ms)
+  return 2
+end
+return put_back()

@@ -1,0 +1,222 @@
+-- lib.lua: what all scripts share; it is put in front of each of them.
+--
+-- KEYS[1] is the prefix; all other keys are made from it, so they live in one slot of a cluster. The
+-- clock is the server's. Every script may be sent again after its reply was lost: the second time it
+-- finds its work done and says so.
+--
+-- KEYS (behind the prefix)
+--   in                 stream    the door
+--   j:<id>             hash      state ready active delayed parked ambiguous next dead quarantined; lane
+--                                route tenant seq fence owner losses max code cancel reply dedup filed
+--                                batch item; permit, call_end: of the provider call under way; nano
+--   b:<id>             string    the body
+--   s:<id>             hash      what is stored for the job: step:<key>, note:<key>, and for calls
+--                                call:<step>#<n> = <sent|lost|answered> <question> <end ms> <permit>,
+--                                won:<step>#<question> = <n>, answer:<step>#<n>
+--   q:<group>          zset      waiting ids by arrival; a group is <route>|<lane>|<tenant>
+--   rdy, fin, vt       zset, zset, string   groups by virtual time; that of idle ones; the clock
+--   thr, rmp           zset, hash   sleeping groups by time; how many jobs one that woke may give at once
+--   dly, lse           zset      due times; ends of leases: the only truth about who runs
+--   dead, quar         zset      by time
+--   res:<id>, log:<id> string    the result, the steps, for a while
+--   dd:<key>, nx:<key> string    who holds a dedup key; who comes after
+--   pz:<item>          hash      how often an item crashed or failed
+--   win:<scope>|<kind> hash      a sliding window: used per bucket, t = their sum, h = the first
+--   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one
+--   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
+--   rl:<route>         hash      until: cool-down; f: factor; circuit breaker and retry budget
+--   p:<permit>, px     hash, zset   what a call reserved; when its owner is taken for dead
+--   scp                zset      scopes by last use
+--   bt:<batch>         hash      jobs of a batch by state; nano, tokens
+--   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
+--   n, m:<minute>, use:<day>   hash   counters; ev  stream: events; w:<worker> hash: heartbeat
+--   v                  string    layout version; ctl  channel
+local P = KEYS[1]
+local call = redis.call
+local clock = call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local WEIGHT = {['0'] = 100, ['1'] = 10, ['2'] = 1}
+local EVENTS_KEPT = 10000
+local DAY = 86400000
+
+local function K(name)
+  return P .. name
+end
+
+-- The named fields of a hash as a table; missing ones are nil.
+local function fields(key, ...)
+  local names, got = {...}, {}
+  local values = call('HMGET', key, ...)
+  for i, name in ipairs(names) do
+    got[name] = values[i] or nil
+  end
+  return got
+end
+
+local function group_of(j)
+  return j.route .. '|' .. j.lane .. '|' .. j.tenant
+end
+
+local function number(text)
+  return tonumber(text or '0') or 0
+end
+
+local function count(name, by)
+  local minute = K('m:' .. math.floor(now / 60000))
+  call('HINCRBY', K('n'), name, by or 1)
+  if call('HINCRBY', minute, name, by or 1) == (by or 1) then
+    call('PEXPIRE', minute, DAY)
+  end
+end
+
+local function event(what, id, more)
+  call('XADD', K('ev'), 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', what, 'id', id, 'more', more or '')
+end
+
+-- A job of a batch goes from one state to another; '' is "not there".
+local function count_batch(batch, from, to)
+  if not batch or batch == '' or from == to then
+    return
+  end
+  local key = K('bt:' .. batch)
+  if from ~= '' then
+    call('HINCRBY', key, from, -1)
+  end
+  if to ~= '' then
+    call('HINCRBY', key, to, 1)
+  end
+  call('PEXPIRE', key, 30 * DAY)
+end
+
+local function set_state(id, j, to)
+  count_batch(j.batch, j.state or '', to)
+  call('HSET', K('j:' .. id), 'state', to)
+  j.state = to
+end
+
+-- A group becomes one of those that may give jobs, unless it sleeps or is one already.
+local function offer_group(group)
+  if call('ZSCORE', K('thr'), group) or call('ZSCORE', K('rdy'), group) then
+    return
+  end
+  local start = math.max(number(call('GET', K('vt'))), number(call('ZSCORE', K('fin'), group)))
+  call('ZADD', K('rdy'), start, group)
+end
+
+-- A group gives nothing until then, and after that one job, two, four, ... at once.
+local function block_group(group, until_ms)
+  local v = call('ZSCORE', K('rdy'), group)
+  if v then
+    call('ZREM', K('rdy'), group)
+    call('ZADD', K('fin'), v, group)
+  end
+  call('ZADD', K('thr'), until_ms, group)
+  call('HSET', K('rmp'), group, 1)
+end
+
+local function make_ready(id, j)
+  set_state(id, j, 'ready')
+  local group = group_of(j)
+  call('ZADD', K('q:' .. group), j.seq, id)
+  offer_group(group)
+end
+
+local function delay(id, j, state, due_ms)
+  set_state(id, j, state)
+  call('ZADD', K('dly'), due_ms, id)
+end
+
+-- Tells all who asked for it what became of a job. The streams are others' keys: one of a wrong type
+-- must not stop us.
+local function answer(reply, id, status)
+  for stream in (reply or ''):gmatch('[^\n]+') do
+    redis.pcall('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'id', id, 'status', status)
+  end
+end
+
+-- The dedup key of a job that has ended goes to the one that waits behind it, if any.
+local function release_dedup(id, key)
+  if not key or key == '' then
+    return
+  end
+  local holder = call('GET', K('dd:' .. key))
+  if holder and holder ~= id then
+    return
+  end
+  call('DEL', K('dd:' .. key))
+  local heir = call('GET', K('nx:' .. key))
+  if not heir then
+    return
+  end
+  call('DEL', K('nx:' .. key))
+  local j = fields(K('j:' .. heir), 'state', 'lane', 'route', 'tenant', 'seq', 'batch')
+  if j.state == 'next' then
+    call('SET', K('dd:' .. key), heir, 'PX', DAY)
+    make_ready(heir, j)
+  end
+end
+
+-- Failures that say something about the item, not about the set-up or the weather.
+local ITEM_FAULTS = {
+  CONTEXT_LENGTH_EXCEEDED = true, REQUEST_TOO_LARGE = true, CONTENT_FILTERED = true,
+  OUTPUT_TRUNCATED = true, INVALID_RESPONSE = true, TEMPLATE_UNRESOLVED = true,
+  ATTACHMENT_UNSUPPORTED = true, ATTACHMENT_TOO_LARGE = true, INVALID_OUTPUT = true,
+}
+local CRASH_WEIGHT, ITEM_LIMIT = 3, 5
+
+local function blame_item(item, weight, why)
+  if item and item ~= '' then
+    local key = K('pz:' .. item)
+    call('HINCRBY', key, 'score', weight)
+    call('HSET', key, 'last', why, 'at', now)
+    call('PEXPIRE', key, DAY)
+  end
+end
+
+local ENDED_FIELDS = {'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'reply', 'dedup', 'item', 'fence',
+  'owner', 'losses', 'max', 'permit', 'call_end'}
+
+-- A job has ended: one of done, dead, cancelled, quarantined. What is needed to run it again stays
+-- with the dead and the quarantined.
+local function finish_job(id, j, status, result, log, code, ttl_ms)
+  local jk = K('j:' .. id)
+  call('ZREM', K('lse'), id)
+  call('ZREM', K('dly'), id)
+  call('SET', K('res:' .. id), result, 'PX', ttl_ms)
+  if log ~= '' then
+    call('SET', K('log:' .. id), log, 'PX', ttl_ms)
+  end
+  count_batch(j.batch, j.state, status)
+  if status == 'dead' or status == 'quarantined' then
+    call('HSET', jk, 'state', status, 'code', code, 'ended', now)
+    call('HDEL', jk, 'permit', 'call_end', 'owner', 'cancel')
+    call('ZADD', K(status == 'dead' and 'dead' or 'quar'), now, id)
+  else
+    call('DEL', jk, K('b:' .. id), K('s:' .. id))
+  end
+  if status == 'done' and j.item then
+    call('DEL', K('pz:' .. j.item))
+  elseif ITEM_FAULTS[code] then
+    blame_item(j.item, 1, code)
+  end
+  release_dedup(id, j.dedup)
+  answer(j.reply, id, status)
+  event(status, id, code)
+  count(status)
+end
+
+-- A result that is made here, because no worker runs the job.
+local function plain_result(id, status, code, message)
+  return cjson.encode({id = id, status = status, error = {name = 'Error', code = code, message = message}})
+end
+
+-- A call ended without an answer that we know of. It is counted once, as ambiguous.
+local function lose_call(id, name, permit)
+  local sk = K('s:' .. id)
+  local state, question, ends, who = (call('HGET', sk, 'call:' .. name) or ''):match('^(%S+) (%S+) (%S+) (%S+)')
+  if state == 'sent' and who == permit then
+    call('HSET', sk, 'call:' .. name, 'lost ' .. question .. ' ' .. ends .. ' ' .. who)
+    count('ambiguous')
+    event('ambiguous', id, name)
+  end
+end

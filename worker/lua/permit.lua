@@ -1,0 +1,171 @@
+-- permit: may this call to a provider be made? All rules admit it, or nothing is written.
+-- ARGV: permit, job, fence, step, n, question (the first call of those that ask the same), route,
+--       ms after which the call is certainly over, lease ms, cost in nano-dollars, is it a retry 0|1,
+--       then for each rule: scope, kind, limit, amount, mode or period, end of the period ms, on budget
+--         kind rpm rpd tpm itpm otpm  a window; mode arrival: the amount stays as it is;
+--                                     usage: it is held until settle says what was used
+--         kind concurrency            a slot
+--         kind budget, soft           money; on budget: park or fail
+-- Reply: {1} go; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
+--        period; {3} the question has been answered since: run the job again; {-1} the lease is lost.
+-- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
+local permit, id, fence, step, n, question, route = unpack(ARGV, 1, 7)
+local lasts_ms, lease_ms, cost, is_retry = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
+local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
+local provider = route:match('^[^/]+')
+local RETRIES_FREE, RETRIES_SHARE = 20, 0.1
+local refusal
+local todo = {windows = {}, slots = {}, budgets = {}}
+
+-- Of several refusals the one that lasts longest counts.
+local function refuse(at_ms, scope, kind, used, limit, for_good)
+  local reply = {for_good and 2 or 0, math.ceil(at_ms), scope, kind, string.format('%.0f', used), string.format('%.0f', limit)}
+  if not refusal or (for_good and refusal[1] == 0) or (refusal[1] == reply[1] and reply[2] > refusal[2]) then
+    refusal = reply
+  end
+end
+
+local weather = fields(rl, 'until', 'f', 'open', 'probe', 'probe_end', 'minute', 'calls', 'retries')
+
+local function check_weather()
+  local until_ms = math.max(number(weather['until']), number(call('HGET', K('rl:' .. provider), 'until')))
+  if until_ms > now then
+    refuse(until_ms, route, weather.open and 'circuit' or 'cooldown', 0, 0)
+  elseif weather.open and weather.probe and number(weather.probe_end) > now then
+    refuse(now + 500, route, 'circuit', 1, 1)
+  end
+  if weather.minute ~= tostring(math.floor(now / 60000)) then
+    weather.calls, weather.retries = 0, 0
+  end
+  local may = RETRIES_FREE + number(weather.calls) * RETRIES_SHARE
+  if is_retry and number(weather.retries) >= may then
+    refuse(now + 2000, route, 'retries', number(weather.retries), may)
+  end
+end
+
+-- A call above the whole limit is let through alone: else it would never go.
+local function check_window(r)
+  local limit = r.limit
+  if r.scope == provider or r.scope == route then
+    limit = math.max(1, math.floor(limit * tonumber(weather.f or '1')))
+  end
+  local used = window_used(r.scope, r.kind)
+  if used > 0 and used + r.amount > limit then
+    refuse(window_room_at(r.scope, r.kind, used + r.amount - limit), r.scope, r.kind, used, limit)
+  else
+    local at_ms = r.period == 'usage' and now + lasts_ms or now
+    todo.windows[#todo.windows + 1] = {r.scope, r.kind, r.period, bucket_at(r.kind, at_ms), r.amount}
+  end
+end
+
+local function check_slots(r)
+  local key = K('cs:' .. r.scope)
+  call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local used = call('ZCARD', key)
+  if used >= r.limit then
+    refuse(now + 1000, 'slot:' .. r.scope, r.kind, used, r.limit)
+  else
+    todo.slots[#todo.slots + 1] = r.scope
+  end
+end
+
+local function check_budget(r)
+  local b = fields(K('bud:' .. r.scope .. ':' .. r.period), 's', 'r', 'u')
+  local used = number(b.s) + number(b.r) + number(b.u)
+  local over = used + r.amount > r.limit
+  if r.kind == 'soft' then
+    r.over = over
+    todo.budgets[#todo.budgets + 1] = r
+  elseif over or used >= r.limit then
+    refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', used, r.limit, r.on_budget == 'fail')
+  else
+    todo.budgets[#todo.budgets + 1] = r
+  end
+end
+
+local function check_rule(i)
+  local r = {scope = ARGV[i], kind = ARGV[i + 1], limit = tonumber(ARGV[i + 2]), amount = tonumber(ARGV[i + 3]),
+    period = ARGV[i + 4], ends_ms = tonumber(ARGV[i + 5]), on_budget = ARGV[i + 6]}
+  call('ZADD', K('scp'), now, r.scope)
+  if WINDOWS[r.kind] then
+    check_window(r)
+  elseif r.kind == 'concurrency' then
+    check_slots(r)
+  else
+    check_budget(r)
+  end
+end
+
+local function reserve_money(kept)
+  local booked = {}
+  for _, r in ipairs(todo.budgets) do
+    local name_of = r.scope .. ':' .. r.period
+    local key = K('bud:' .. name_of)
+    if not booked[name_of] then
+      booked[name_of] = true
+      kept[#kept + 1] = name_of
+      call('HINCRBY', key, 'r', r.amount)
+      if r.ends_ms > 0 then
+        call('PEXPIREAT', key, r.ends_ms + 7 * DAY)
+      end
+    end
+    if r.over and call('HSETNX', key, 'warned', now) == 1 then
+      event('budget', id, r.scope .. ' ' .. r.period)
+    end
+  end
+end
+
+local function reserve()
+  local windows, budgets = {}, {}
+  for _, w in ipairs(todo.windows) do
+    window_add(w[1], w[2], w[4], w[5])
+    windows[#windows + 1] = string.format('%s %s %.0f %.0f %s', w[2], w[3], w[4], w[5], w[1])
+  end
+  for _, scope in ipairs(todo.slots) do
+    call('ZADD', K('cs:' .. scope), now + lease_ms, permit)
+    call('PEXPIRE', K('cs:' .. scope), DAY)
+  end
+  reserve_money(budgets)
+  call('HSET', K('p:' .. permit), 'job', id, 'name', name, 'cost', ARGV[10], 'slots', table.concat(todo.slots, '\n'),
+    'windows', table.concat(windows, '\n'), 'budgets', table.concat(budgets, '\n'))
+  call('ZADD', K('px'), now + lease_ms, permit)
+end
+
+-- A retry after a call whose answer never came is the one that may be paid twice: it is counted.
+local function write_intent()
+  local ends = string.format('%.0f', now + lasts_ms)
+  call('HSET', sk, 'call:' .. name, 'sent ' .. question .. ' ' .. ends .. ' ' .. permit)
+  call('HSET', jk, 'permit', permit, 'call_end', ends)
+  count('calls')
+  if question ~= n then
+    count('repeated')
+  end
+  call('HSET', rl, 'minute', string.format('%d', math.floor(now / 60000)), 'calls', number(weather.calls) + 1,
+    'retries', number(weather.retries) + (is_retry and 1 or 0))
+  call('PEXPIRE', rl, DAY)
+  if weather.open then
+    call('HSET', rl, 'probe', permit, 'probe_end', ends)
+  end
+end
+
+if call('EXISTS', K('p:' .. permit)) == 1 then
+  return {1}
+end
+local j = fields(jk, 'fence', 'state')
+if j.fence ~= fence or j.state ~= 'active' then
+  return {-1}
+end
+if call('HEXISTS', sk, 'won:' .. step .. '#' .. question) == 1 then
+  return {3}
+end
+check_weather()
+for i = 12, #ARGV, 7 do
+  check_rule(i)
+end
+if refusal then
+  count('refused')
+  return refusal
+end
+reserve()
+write_intent()
+return {1}

@@ -1,0 +1,31 @@
+-- renew: all leases of a worker, and the slots of their calls, for another while.
+-- ARGV: lease ms, then for each job: id, fence
+-- Reply: for each job ok, cancel (somebody wants it to stop) or lost.
+-- Sent twice: the same.
+local lease_ms = tonumber(ARGV[1])
+local states = {}
+
+local function renew_permit(permit)
+  local slots = call('HGET', K('p:' .. permit), 'slots')
+  if slots then
+    for scope in slots:gmatch('[^\n]+') do
+      call('ZADD', K('cs:' .. scope), 'XX', now + lease_ms, permit)
+    end
+    call('ZADD', K('px'), 'XX', now + lease_ms, permit)
+  end
+end
+
+for i = 2, #ARGV, 2 do
+  local id = ARGV[i]
+  local j = fields(K('j:' .. id), 'fence', 'state', 'cancel', 'permit')
+  if j.fence ~= ARGV[i + 1] or j.state ~= 'active' then
+    states[#states + 1] = 'lost'
+  else
+    call('ZADD', K('lse'), now + lease_ms, id)
+    if j.permit then
+      renew_permit(j.permit)
+    end
+    states[#states + 1] = j.cancel and 'cancel' or 'ok'
+  end
+end
+return states

@@ -1,0 +1,218 @@
+-- settle: a call is over. What was really used is booked, the rest given back, an answer stored.
+-- ARGV: permit, job, fence, step, n, question, route, flow, outcome (answer failed unknown cancelled), answer,
+--       input, cached and output tokens, cost in nano-dollars, rate limited 0|1, retry after ms,
+--       out of order 0|1 (5xx, overload, network: counts for the circuit breaker),
+--       requests left, tokens left by the provider's own count (-1: not told)
+-- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one}
+-- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
+-- answer is taken from anybody: it was paid for.
+local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
+local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'
+local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
+local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
+local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit')
+local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE, OPEN_MS, OPEN_MAX_MS = 30000, 20, 0.2, 30000, 600000
+
+local function really_used(kind, held)
+  if outcome == 'failed' then
+    return 0
+  elseif outcome == 'unknown' or input + output == 0 then
+    return held
+  end
+  return kind == 'itpm' and math.max(0, input - cached) or kind == 'otpm' and output or input + output
+end
+
+local function settle_windows(list)
+  for kind, mode, bucket, held, scope in list:gmatch('(%S+) (%S+) (%S+) (%S+) ([^\n]+)') do
+    if mode == 'usage' then
+      window_used(scope, kind)
+      window_take_back(scope, kind, tonumber(bucket), tonumber(held))
+      local used = really_used(kind, tonumber(held))
+      if used > 0 then
+        window_add(scope, kind, bucket_at(kind, now), used)
+      end
+    end
+  end
+end
+
+local function free_slots(list)
+  for scope in list:gmatch('[^\n]+') do
+    call('ZREM', K('cs:' .. scope), permit)
+    local group = call('SPOP', K('wt:' .. scope))
+    if group and call('ZREM', K('thr'), group) == 1 and call('EXISTS', K('q:' .. group)) == 1 then
+      offer_group(group)
+    end
+  end
+end
+
+local function settle_money(list, reserved, was_reaped)
+  for budget in list:gmatch('[^\n]+') do
+    local key = K('bud:' .. budget)
+    call('HINCRBY', key, was_reaped and 'u' or 'r', -reserved)
+    if outcome == 'unknown' then
+      call('HINCRBY', key, 'u', reserved)
+    elseif cost > 0 then
+      call('HINCRBY', key, 's', cost)
+    end
+  end
+end
+
+-- What was used, for people: by day and model, by day and flow, by job, by batch.
+local function keep_books()
+  local day = K('use:' .. math.floor(now / DAY))
+  for what, amount in pairs({calls = 1, ['in'] = input, cached = cached, out = output, nano = cost}) do
+    if amount > 0 then
+      call('HINCRBY', day, route .. '|' .. what, amount)
+    end
+  end
+  if flow ~= '' then
+    call('HINCRBY', day, 'flow:' .. flow .. '|calls', 1)
+    call('HINCRBY', day, 'flow:' .. flow .. '|nano', cost)
+  end
+  call('PEXPIRE', day, 100 * DAY)
+  if cost > 0 and j.state then
+    call('HINCRBY', jk, 'nano', cost)
+  end
+  if j.batch and cost > 0 then
+    call('HINCRBY', K('bt:' .. j.batch), 'nano', cost)
+  end
+end
+
+-- Groups take turns by tokens: what a call has used moves its group back.
+local function charge_group()
+  if not j.state then
+    return
+  end
+  local group = group_of(j)
+  local charge = (input + output) / 100 / (WEIGHT[j.lane] or 10)
+  if call('ZSCORE', K('rdy'), group) then
+    call('ZINCRBY', K('rdy'), charge, group)
+  else
+    local start = math.max(number(call('GET', K('vt'))), number(call('ZSCORE', K('fin'), group)))
+    call('ZADD', K('fin'), start + charge, group)
+  end
+end
+
+-- Of several answers to one question the first that came counts, for ever.
+local function store_answer()
+  if not j.state then
+    return 0
+  end
+  local won = 'won:' .. step .. '#' .. question
+  call('HSETNX', sk, won, n)
+  local winner = call('HGET', sk, won)
+  local state, _, ends = (call('HGET', sk, 'call:' .. name) or ''):match('^(%S+) (%S+) (%S+)')
+  if winner == n then
+    call('HSETNX', sk, 'answer:' .. name, text)
+  end
+  call('HSET', sk, 'call:' .. name, 'answered ' .. question .. ' ' .. (ends or '0') .. ' ' .. permit)
+  if state == 'lost' then
+    count('late')
+  end
+  if j.state == 'ambiguous' then
+    call('ZREM', K('dly'), id)
+    make_ready(id, j)
+  end
+  return winner
+end
+
+local function settle_intent()
+  local winner = 0
+  if outcome == 'answer' then
+    winner = store_answer()
+  elseif outcome == 'unknown' then
+    lose_call(id, name, permit)
+  elseif (call('HGET', sk, 'call:' .. name) or ''):match('%S+$') == permit then
+    call('HDEL', sk, 'call:' .. name)
+  end
+  if j.permit == permit then
+    call('HDEL', jk, 'permit', 'call_end')
+  end
+  return winner
+end
+
+-- The provider said stop: this route rests, and goes on more slowly for some minutes.
+local function slow_down()
+  local rest = retry_after_ms > 0 and retry_after_ms or 1000
+  rest = rest + math.floor(rest * (tonumber(clock[2]) % 100) / 1000)
+  call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + rest))
+  local w = fields(rl, 'f', 'f_at')
+  if now - number(w.f_at) > 60000 then
+    call('HSET', rl, 'f', math.max(0.05, tonumber(w.f or '1') * 0.7), 'f_at', now)
+  end
+  count('rate_limited')
+end
+
+local function speed_up()
+  local w = fields(rl, 'f', 'f_at')
+  if w.f and now - number(w.f_at) > 60000 then
+    local f = tonumber(w.f) + 0.05
+    if f >= 1 then
+      call('HDEL', rl, 'f', 'f_at')
+    else
+      call('HSET', rl, 'f', f, 'f_at', now)
+    end
+  end
+end
+
+local function open_circuit(level)
+  local open_ms = math.min(OPEN_MAX_MS, OPEN_MS * 2 ^ (level - 1))
+  call('HSET', rl, 'open', level, 'until', now + open_ms, 'judged', 0, 'failed', 0)
+  call('HDEL', rl, 'probe', 'probe_end')
+  event('circuit', id, route)
+  count('circuit_opened')
+end
+
+-- 20 % failures of 20 calls or more in 30 s: the route rests for 30 s, then one call tries it out.
+local function judge_route()
+  local c = fields(rl, 'since', 'judged', 'failed', 'open', 'probe')
+  if c.open then
+    if c.probe == permit then
+      if out_of_order then
+        return open_circuit(number(c.open) + 1)
+      end
+      call('HDEL', rl, 'open', 'probe', 'probe_end')
+    end
+    return
+  end
+  if now - number(c.since) > WINDOW_MS then
+    c.judged, c.failed = 0, 0
+    call('HSET', rl, 'since', now)
+  end
+  local judged, failed = number(c.judged) + 1, number(c.failed) + (out_of_order and 1 or 0)
+  call('HSET', rl, 'judged', judged, 'failed', failed)
+  if out_of_order and judged >= CALLS_TO_JUDGE and failed >= judged * FAILED_SHARE then
+    open_circuit(1)
+  end
+end
+
+local p = fields(K('p:' .. permit), 'job', 'cost', 'slots', 'windows', 'budgets', 'reaped')
+if p.job then
+  settle_windows(p.windows)
+  free_slots(p.slots)
+  settle_money(p.budgets, tonumber(p.cost), p.reaped)
+  call('DEL', K('p:' .. permit))
+  call('ZREM', K('px'), permit)
+  if outcome == 'answer' or outcome == 'cancelled' then
+    keep_books()
+    charge_group()
+    count('answers')
+  end
+  judge_route()
+  if rate_limited then
+    slow_down()
+  else
+    speed_up()
+    if requests_left == 0 or tokens_left == 0 then
+      call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
+    end
+  end
+  call('PEXPIRE', rl, DAY)
+end
+local winner = settle_intent()
+local ours = j.fence == fence and j.state == 'active' and 1 or 0
+if winner ~= 0 and winner ~= n then
+  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or ''}
+end
+return {ours, tonumber(winner), ''}

@@ -1,0 +1,103 @@
+-- tick: what every worker does every second for all: jobs and calls of dead workers, its own heartbeat,
+-- entries of the door that were handed to a worker that died before filing them.
+-- ARGV: worker, heartbeat as JSON, layout, digest of its limits, lease ms, ambiguous wait ms, result TTL ms,
+--       how many of each at most
+-- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them}
+-- Sent twice: finds less to do.
+local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local HEARTBEAT_MS = 30000
+
+-- The lease of a job is over. Its last owner is fenced off at once. A call that may still be on the
+-- wire is waited for: nobody asks again before it is certainly over, or wait_ms after the last sign of
+-- life of the owner.
+local function reap_job(id, lease_end)
+  local jk = K('j:' .. id)
+  call('ZREM', K('lse'), id)
+  local j = fields(jk, unpack(ENDED_FIELDS))
+  if not j.state then
+    return
+  end
+  local losses = call('HINCRBY', jk, 'losses', 1)
+  call('HINCRBY', jk, 'fence', 1)
+  call('HDEL', jk, 'owner')
+  count('lost')
+  event('lost', id, j.owner)
+  blame_item(j.item, CRASH_WEIGHT, 'STALLED')
+  if losses > number(j.max or 10) then
+    local why = 'its worker was lost ' .. losses .. ' times; `flow-worker jobs retry` runs it again'
+    return finish_job(id, j, 'quarantined', plain_result(id, 'quarantined', 'STALLED', why), '', 'STALLED', ttl_ms)
+  end
+  local over = math.min(number(j.call_end), lease_end - lease_ms + wait_ms)
+  if j.permit and over > now then
+    return delay(id, j, 'ambiguous', over)
+  end
+  make_ready(id, j)
+end
+
+-- The owner of a call is taken for dead: its slots are free, its tokens leave the windows by
+-- themselves, its money may have been spent.
+local function reap_permit(permit)
+  local key = K('p:' .. permit)
+  local p = fields(key, 'job', 'name', 'cost', 'slots', 'budgets')
+  call('ZREM', K('px'), permit)
+  if not p.job then
+    return
+  end
+  for scope in p.slots:gmatch('[^\n]+') do
+    call('ZREM', K('cs:' .. scope), permit)
+  end
+  for budget in p.budgets:gmatch('[^\n]+') do
+    call('HINCRBY', K('bud:' .. budget), 'r', -p.cost)
+    call('HINCRBY', K('bud:' .. budget), 'u', p.cost)
+  end
+  call('HSET', key, 'reaped', 1, 'slots', '')
+  call('PEXPIRE', key, 3600000)
+  lose_call(p.job, p.name, permit)
+end
+
+-- What was handed out by the door and is still there. The group's last delivered id bounds it, so a
+-- long queue before the door is not read twice.
+local function left_at_the_door()
+  if call('XLEN', K('in')) == 0 then
+    return {}
+  end
+  local groups = redis.pcall('XINFO', 'GROUPS', K('in'))
+  local last
+  for _, group in ipairs(groups.err and {} or groups) do
+    local g = {}
+    for i = 1, #group, 2 do
+      g[group[i]] = group[i + 1]
+    end
+    if g.name == 'file' then
+      last = g['last-delivered-id']
+    end
+  end
+  if not last then
+    redis.pcall('XGROUP', 'CREATE', K('in'), 'file', '0', 'MKSTREAM')
+    return {}
+  end
+  return call('XRANGE', K('in'), '-', last, 'COUNT', at_most)
+end
+
+call('HSET', K('w:' .. worker), 'state', heartbeat, 'layout', layout, 'limits', digest, 'at', now)
+call('PEXPIRE', K('w:' .. worker), HEARTBEAT_MS)
+call('ZADD', K('wrk'), now, worker)
+call('ZREMRANGEBYSCORE', K('wrk'), '-inf', now - HEARTBEAT_MS)
+
+local leases = call('ZRANGEBYSCORE', K('lse'), '-inf', now, 'WITHSCORES', 'LIMIT', 0, at_most)
+for i = 1, #leases, 2 do
+  reap_job(leases[i], tonumber(leases[i + 1]))
+end
+for _, permit in ipairs(call('ZRANGEBYSCORE', K('px'), '-inf', now, 'LIMIT', 0, at_most)) do
+  reap_permit(permit)
+end
+local digests, seen = {}, {}
+for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
+  local d = call('HGET', K('w:' .. other), 'limits')
+  if d and d ~= '' and not seen[d] then
+    seen[d] = true
+    digests[#digests + 1] = d
+  end
+end
+return {#leases / 2, digests, left_at_the_door()}

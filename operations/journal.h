@@ -27,6 +27,7 @@ struct journal_entry {
 	uint64_t cost_nano; /* expected, in nano-dollars; 0 with !cost_known: unknown */
 	bool cost_known;
 	uint32_t deadline_ms; /* after so long the call is certainly over */
+	bool is_retry; /* asked before, and failed: counts towards the route's retry budget */
 };
 
 /* Asks for room. ERR_OK: go. ERR_PARKED: not now: retry_at_ms says when, err.text which scope,
@@ -34,8 +35,8 @@ struct journal_entry {
 struct permit_call {
 	struct call call;
 	struct journal_entry entry;
-	uint64_t retry_at_ms;    /* time of day */
-	const char *retry_scope; /* with ERR_PARKED: what is full; for the queue */
+	uint64_t retry_at_ms; /* time of day */
+	struct send *send;    /* the queue's own */
 };
 
 enum settle_outcome {
@@ -55,15 +56,18 @@ struct settle_call {
 	struct str stored;
 	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
 	uint64_t cost_nano;
+	bool forget;             /* nobody waits: nothing of this struct is used after the start */
+	bool out_of_order;       /* 5xx, overload, no connection: counts for the circuit breaker */
 	bool rate_limited;       /* the provider said 429: slow this route down */
 	uint32_t retry_after_ms; /* ... and nothing goes there before that */
 	int64_t limit_requests, remaining_requests; /* from the reply's headers; -1: not told */
 	int64_t limit_tokens, remaining_tokens;
+	struct send *send; /* the queue's own */
 };
 
 struct journal_methods {
 	void (*permit)(struct journal *j, struct permit_call *c, struct arena *a);
-	/* Must be safe when the run that started it is gone: copies what it needs. */
+	/* Goes on when it is cancelled, and when the run that started it is gone. */
 	void (*settle)(struct journal *j, struct settle_call *c, struct arena *a);
 	/* The stored answer of the n-th call of a step; false if there is none. */
 	bool (*answer)(struct journal *j, const char *step, uint32_t n, struct str *answer);

@@ -63,6 +63,7 @@ struct cli {
 
 /* In the order of the help. */
 #define CLI_COMMANDS(X) \
+	X(run)          \
 	X(enqueue)      \
 	X(render)       \
 	X(check)        \

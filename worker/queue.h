@@ -54,7 +54,8 @@ struct queue_options {
 	uint32_t slots;              /* how many jobs run here at once; for people */
 	uint32_t lease_ms;           /* WORKER_LEASE */
 	uint32_t ambiguous_wait_ms;  /* WORKER_AMBIGUOUS_WAIT */
-	uint64_t result_ttl_ms;      /* RESULT_TTL, also of the step log */
+	uint64_t result_ttl_ms;      /* RESULT_TTL */
+	uint64_t log_ttl_ms;         /* of the step log; 0: as long as the result */
 	size_t job_max_bytes;        /* JOB_MAX_BYTES */
 	const char *spool_dir;       /* for answers that Redis does not take; NULL: memory only */
 	bool allow_eviction;         /* start although Redis may throw keys away */
@@ -72,7 +73,7 @@ struct queue_options {
 	void (*note)(void *arg, const struct error *err);
 };
 
-/* Options and what they point to must stay. Connects at queue_start(). */
+/* Options and what they point to must stay. Claims and files nothing before queue_start(). */
 struct queue *queue_new(struct loop *l, const struct queue_options *options);
 /* No lease may be left. Answers not yet stored are spooled. */
 void queue_free(struct queue *q);
@@ -101,13 +102,6 @@ struct lease {
 
 	/* Set by the run before its first permit: whose limits count. NULL: unknown. */
 	const char *flow, *collection, *user;
-
-	struct queue *queue; /* below: queue.c's and journal.c's own */
-	const struct redis_value *stored;
-	struct lease *next, **link;
-	uint64_t end_ms;    /* loop time at which the lease is over if nobody renews it */
-	const char *permit; /* of the call under way; "" if none */
-	bool cancel_told, lost_told;
 };
 
 /* Gives up to `want` leases, at least one: it waits until there is work. Ends without any when
@@ -117,6 +111,7 @@ struct claim_call {
 	size_t want;
 	struct lease **leases; /* valid until done() returns */
 	size_t count;
+	struct queue *queue; /* queue_claim.c's */
 };
 void queue_claim_start(struct queue *q, struct claim_call *c, size_t want);
 
@@ -136,7 +131,7 @@ struct stored_text {
 };
 struct step_call {
 	struct call call;
-	struct queue_send *send;
+	struct send *send; /* queue_send.c's */
 };
 void queue_step_start(struct lease *lease, struct step_call *c, const struct stored_text *texts,
 		      size_t count);
@@ -146,7 +141,8 @@ enum queue_outcome {
 	QUEUE_DEAD, /* failed for good; kept for `jobs retry` */
 	QUEUE_CANCELLED,
 	QUEUE_HOLD,  /* quarantined: a person has to decide */
-	QUEUE_PARK,  /* again at at_ms, with its steps and notes; not an attempt */
+	QUEUE_PARK,  /* again at at_ms, with its steps and notes; not an attempt. Where a limit is
+	                what it waits for (the last refusal of its journal), its whole group waits */
 	QUEUE_RETRY, /* again at at_ms because a part is out of order; counts towards `max`, and
 	                    ends dead (with `result`) when that is reached */
 	QUEUE_RETURN /* again at once, by anybody: we are stopping; not an attempt */
@@ -159,9 +155,6 @@ struct finish {
 	const char *code;  /* of the error, for lists and counters; NULL: none */
 	uint64_t at_ms;    /* time of day; PARK, RETRY */
 	const char *route; /* PARK: the route it goes on with; NULL: unchanged */
-	const char
-		*blocked; /* PARK because of a limit: what retry_scope of the permit said; the job's
-	                        whole group waits. NULL: only this job waits */
 	const struct stored_text *texts; /* PARK, RETURN, RETRY: stored in the same move */
 	size_t text_count;
 };
@@ -170,8 +163,8 @@ struct finish {
  * lease is over either way: call lease_free(). */
 struct finish_call {
 	struct call call;
-	bool became_dead; /* a RETRY that was one too many */
-	struct queue_send *send;
+	bool became_dead;  /* a RETRY that was one too many */
+	struct send *send; /* queue_send.c's */
 };
 void queue_finish_start(struct lease *lease, struct finish_call *c, const struct finish *finish);
 

@@ -134,7 +134,7 @@ class Job:
         if result is None:
             result = json.dumps({"id": self.id, "status": outcome}, separators=(",", ":"))
         return self.q.call("finish", self.id, self.fence, self.q.worker, outcome, result, log, code, at_ms, route,
-                           full, self.q.ttl_ms, *texts)
+                           full, self.q.ttl_ms, self.q.ttl_ms, *texts)
 
     def permit(self, rules=(), step="ask", n=1, question=None, route="openai/gpt", lasts_ms=60000, cost=0,
                retry=0, name=None):

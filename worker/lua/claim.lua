@@ -1,12 +1,12 @@
 -- claim: gives jobs to a worker, each with a lease.
 -- ARGV: worker, number of the claim, want, lease ms
--- Reply: {next, jobs}; next: when something may be there that is not there now (ms since 1970, 0 =
---        nothing known); each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
+-- Reply: {in how many ms something may be there that is not there now (-1: nothing is known), jobs};
+--        each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
 --        filed, stored as name, text, ...}
 -- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS = 50, 200, 64, 10
-local jobs, given, asleep = {}, {}, false
+local jobs, given = {}, {}
 
 local function job_reply(id, fence)
   local j = fields(K('j:' .. id), 'losses', 'tenant', 'lane', 'route', 'batch', 'reply', 'filed')
@@ -123,19 +123,19 @@ end
 
 local function next_moment()
   local soonest = 0
-  for _, name in ipairs({'dly', 'thr', 'lse'}) do
+  for _, name in ipairs({'dly', 'thr'}) do
     local due = call('ZRANGE', K(name), 0, 0, 'WITHSCORES')[2]
     if due and (soonest == 0 or tonumber(due) < soonest) then
       soonest = tonumber(due)
     end
   end
-  return soonest
+  return soonest == 0 and -1 or math.max(0, soonest - now)
 end
 
 local last = call('GET', K('cl:' .. worker))
 if last and last:match('^[^\n]*') == number_of_claim then
   repeat_claim(last)
-  return {0, jobs}
+  return {0, jobs} -- there may be more for the next claim
 end
 promote_due()
 wake_groups()

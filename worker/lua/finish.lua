@@ -1,12 +1,12 @@
 -- finish: the end of one run of a job.
 -- ARGV: job, fence, worker, outcome (done dead cancelled hold park retry return), result, log, code,
---       at ms, route to go on with or '', scope that is full or '', result TTL ms,
+--       at ms, route to go on with or '', scope that is full or '', TTL of result and of log ms,
 --       then texts to store as in store.lua
 -- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
 -- Sent twice: 1 if nobody else has it since.
 local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local result, log, code, at_ms, route, full, ttl_ms =
-  ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
+local result, log, code, at_ms, route, full = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local ttl_ms, log_ttl_ms = ARGV[11], ARGV[12]
 local jk = K('j:' .. id)
 local j = fields(jk, unpack(ENDED_FIELDS))
 local ENDS = {done = 'done', dead = 'dead', cancelled = 'cancelled', hold = 'quarantined'}
@@ -22,7 +22,7 @@ if j.state ~= 'active' then
 end
 
 local function store_texts()
-  for i = 12, #ARGV, 3 do
+  for i = 13, #ARGV, 3 do
     if ARGV[i + 1] == '1' then
       call('HSET', K('s:' .. id), ARGV[i], ARGV[i + 2])
     else
@@ -65,11 +65,16 @@ local function put_back()
 end
 
 if ENDS[outcome] then
-  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms)
+  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms)
+  return 1
+end
+if j.cancel then
+  finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled'), log, 'CANCELLED', ttl_ms,
+    log_ttl_ms)
   return 1
 end
 if outcome == 'retry' and call('HINCRBY', jk, 'losses', 1) > number(j.max or 10) then
-  finish_job(id, j, 'dead', result, log, code, ttl_ms)
+  finish_job(id, j, 'dead', result, log, code, ttl_ms, log_ttl_ms)
   return 2
 end
 return put_back()

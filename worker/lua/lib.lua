@@ -174,17 +174,17 @@ local function blame_item(item, weight, why)
 end
 
 local ENDED_FIELDS = {'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'reply', 'dedup', 'item', 'fence',
-  'owner', 'losses', 'max', 'permit', 'call_end'}
+  'owner', 'losses', 'max', 'permit', 'call_end', 'cancel'}
 
 -- A job has ended: one of done, dead, cancelled, quarantined. What is needed to run it again stays
 -- with the dead and the quarantined.
-local function finish_job(id, j, status, result, log, code, ttl_ms)
+local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms)
   local jk = K('j:' .. id)
   call('ZREM', K('lse'), id)
   call('ZREM', K('dly'), id)
   call('SET', K('res:' .. id), result, 'PX', ttl_ms)
   if log ~= '' then
-    call('SET', K('log:' .. id), log, 'PX', ttl_ms)
+    call('SET', K('log:' .. id), log, 'PX', log_ttl_ms or ttl_ms)
   end
   count_batch(j.batch, j.state, status)
   if status == 'dead' or status == 'quarantined' then

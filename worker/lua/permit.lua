@@ -136,6 +136,7 @@ local function write_intent()
   local ends = string.format('%.0f', now + lasts_ms)
   call('HSET', sk, 'call:' .. name, 'sent ' .. question .. ' ' .. ends .. ' ' .. permit)
   call('HSET', jk, 'permit', permit, 'call_end', ends)
+  call('ZADD', K('lse'), now + lease_ms, id) -- the call begins with a whole lease before it
   count('calls')
   if question ~= n then
     count('repeated')

@@ -28,6 +28,10 @@ local function reap_job(id, lease_end)
     local why = 'its worker was lost ' .. losses .. ' times; `flow-worker jobs retry` runs it again'
     return finish_job(id, j, 'quarantined', plain_result(id, 'quarantined', 'STALLED', why), '', 'STALLED', ttl_ms)
   end
+  if j.cancel then
+    local result = plain_result(id, 'cancelled', 'CANCELLED', 'cancelled; its worker was lost')
+    return finish_job(id, j, 'cancelled', result, '', 'CANCELLED', ttl_ms)
+  end
   local over = math.min(number(j.call_end), lease_end - lease_ms + wait_ms)
   if j.permit and over > now then
     return delay(id, j, 'ambiguous', over)

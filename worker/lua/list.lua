@@ -1,0 +1,51 @@
+-- list: jobs for people.
+-- ARGV: state ('' all), item, code, batch, tenant (each '' any), how many at most
+-- Reply: {how many were looked at, {id, state, lane, route, tenant, code, losses, max, filed ms, due or
+--        end ms, batch, item, owner, nano-dollars}, ...}
+-- Reads only. Looks at no more than 20,000 jobs; the newest dead and quarantined come first.
+local state, item, code, batch, tenant, at_most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local LOOK_AT = 20000
+local rows, looked = {}, 0
+
+local function matches(j)
+  return j.state and (state == '' or j.state == state) and (item == '' or (j.item or ''):find(item, 1, true))
+    and (code == '' or j.code == code) and (batch == '' or j.batch == batch) and (tenant == '' or j.tenant == tenant)
+end
+
+local function look(id, at_ms)
+  looked = looked + 1
+  local j = fields(K('j:' .. id), 'state', 'lane', 'route', 'tenant', 'code', 'losses', 'max', 'filed', 'batch', 'item',
+    'owner', 'nano')
+  if matches(j) then
+    rows[#rows + 1] = {id, j.state, j.lane or '', j.route or '', j.tenant or '', j.code or '', j.losses or '0',
+      j.max or '10', j.filed or '0', at_ms, j.batch or '', j.item or '', j.owner or '', j.nano or '0'}
+  end
+end
+
+local function look_through(key, newest_first, with_time)
+  local ids = call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, 0, LOOK_AT, 'WITHSCORES')
+  for i = 1, #ids, 2 do
+    if #rows >= at_most or looked >= LOOK_AT then
+      return
+    end
+    look(ids[i], with_time and ids[i + 1] or '0')
+  end
+end
+
+local STATES_OF = {
+  lse = {active = true}, dly = {delayed = true, parked = true, ambiguous = true}, dead = {dead = true},
+  quar = {quarantined = true},
+}
+for _, name in ipairs({'lse', 'quar', 'dead', 'dly'}) do
+  if state == '' or STATES_OF[name][state] then
+    look_through(K(name), name == 'quar' or name == 'dead', true)
+  end
+end
+if state == '' or state == 'ready' then
+  for _, groups in ipairs({'rdy', 'thr'}) do
+    for _, group in ipairs(call('ZRANGE', K(groups), 0, -1)) do
+      look_through(K('q:' .. group), false, false)
+    end
+  end
+end
+return {looked, rows}

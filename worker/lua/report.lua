@@ -1,0 +1,66 @@
+-- report: how the queue is, for people.
+-- ARGV: minutes to sum up, days of costs
+-- Reply: counts as name, number, ...; workers as name, heartbeat, ...; counters since ever and of the last
+--        minutes as name, number, ...; what is paused as name, '1', ...; costs as day, {name, number, ...}, ...;
+--        resting routes as route, until ms, factor, ...
+-- Reads only.
+local minutes, days = tonumber(ARGV[1]), tonumber(ARGV[2])
+
+local function waiting()
+  local jobs, groups, routes = 0, 0, {}
+  for _, name in ipairs({'rdy', 'thr'}) do
+    for _, group in ipairs(call('ZRANGE', K(name), 0, 9999)) do
+      jobs = jobs + call('ZCARD', K('q:' .. group))
+      groups = groups + 1
+      routes[group:match('^[^|]*')] = true
+    end
+  end
+  return jobs, groups, routes
+end
+
+local function recent_counters()
+  local sums, flat = {}, {}
+  for minute = math.floor(now / 60000) - minutes + 1, math.floor(now / 60000) do
+    local h = call('HGETALL', K('m:' .. minute))
+    for i = 1, #h, 2 do
+      sums[h[i]] = (sums[h[i]] or 0) + tonumber(h[i + 1])
+    end
+  end
+  for name, sum in pairs(sums) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = sum
+  end
+  return flat
+end
+
+local function resting(routes)
+  local flat = {}
+  for route in pairs(routes) do
+    local r = fields(K('rl:' .. route), 'until', 'f')
+    if number(r['until']) > now or r.f then
+      flat[#flat + 1] = route
+      flat[#flat + 1] = r['until'] or '0'
+      flat[#flat + 1] = r.f or '1'
+    end
+  end
+  return flat
+end
+
+local workers, costs = {}, {}
+for _, worker in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
+  local state = call('HGET', K('w:' .. worker), 'state')
+  if state then
+    workers[#workers + 1] = worker
+    workers[#workers + 1] = state
+  end
+end
+for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
+  costs[#costs + 1] = day
+  costs[#costs + 1] = call('HGETALL', K('use:' .. day))
+end
+local jobs, groups, routes = waiting()
+local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]
+local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'groups', groups, 'later', call('ZCARD', K('dly')),
+  'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'quarantined', call('ZCARD', K('quar')),
+  'calls', call('ZCARD', K('px')), 'doorAgeMs', oldest and now - tonumber(oldest[1]:match('^%d+')) or 0}
+return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting(routes)}

@@ -77,7 +77,35 @@ static void add_stats(const struct proxy *p, struct buf *answer)
 			 (unsigned long long)p->bytes_out);
 }
 
-static const char *set_cut(struct proxy *p, char *rest)
+/* ---- the commands: what is wrong with the rest of the line, or NULL ---- */
+
+static const char *do_pass(struct proxy *p, char *rest)
+{
+	(void)rest;
+	proxy_set_mode(p, MODE_PASS);
+	return NULL;
+}
+
+static const char *do_refuse(struct proxy *p, char *rest)
+{
+	(void)rest;
+	proxy_set_mode(p, MODE_REFUSE);
+	return NULL;
+}
+
+static const char *do_blackhole(struct proxy *p, char *rest)
+{
+	(void)rest;
+	proxy_set_mode(p, MODE_BLACKHOLE);
+	return NULL;
+}
+
+static const char *do_delay(struct proxy *p, char *rest)
+{
+	return read_number(&rest, 3600000, &p->delay_ms) ? NULL : "delay needs milliseconds";
+}
+
+static const char *do_cut(struct proxy *p, char *rest)
 {
 	uint64_t bytes;
 
@@ -87,46 +115,62 @@ static const char *set_cut(struct proxy *p, char *rest)
 	return NULL;
 }
 
-/* Everything as at the start; connections stay. */
-static void clear(struct proxy *p)
+static const char *do_reset(struct proxy *p, char *rest)
+{
+	(void)rest;
+	proxy_reset_all(p);
+	return NULL;
+}
+
+static const char *do_error(struct proxy *p, char *rest)
+{
+	return add_rule(p, rest, false);
+}
+
+static const char *do_rewrite(struct proxy *p, char *rest)
+{
+	return add_rule(p, rest, true);
+}
+
+static const char *do_clear(struct proxy *p, char *rest)
 {
 	p->cut = -1;
 	p->delay_ms = 0;
 	p->rule_count = 0;
-	proxy_set_mode(p, MODE_PASS);
+	return do_pass(p, rest);
 }
+
+static const struct {
+	const char *word;
+	const char *(*run)(struct proxy *p, char *rest);
+} commands[] = {
+	{"pass",      do_pass     },
+        {"refuse",    do_refuse   },
+        {"blackhole", do_blackhole},
+	{"delay",     do_delay    },
+        {"cut",       do_cut      },
+        {"reset",     do_reset    },
+	{"error",     do_error    },
+        {"rewrite",   do_rewrite  },
+        {"clear",     do_clear    },
+};
 
 void control_do(struct proxy *p, char *line, struct buf *answer)
 {
 	char *rest = line;
-	const char *word = next_word(&rest), *wrong = NULL;
+	const char *word = next_word(&rest), *wrong = "there is no such command";
 
-	if (strcmp(word, "pass") == 0)
-		proxy_set_mode(p, MODE_PASS);
-	else if (strcmp(word, "refuse") == 0)
-		proxy_set_mode(p, MODE_REFUSE);
-	else if (strcmp(word, "blackhole") == 0)
-		proxy_set_mode(p, MODE_BLACKHOLE);
-	else if (strcmp(word, "delay") == 0)
-		wrong = read_number(&rest, 3600000, &p->delay_ms) ? NULL
-								  : "delay needs milliseconds";
-	else if (strcmp(word, "cut") == 0)
-		wrong = set_cut(p, rest);
-	else if (strcmp(word, "reset") == 0)
-		proxy_reset_all(p);
-	else if (strcmp(word, "error") == 0)
-		wrong = add_rule(p, rest, false);
-	else if (strcmp(word, "rewrite") == 0)
-		wrong = add_rule(p, rest, true);
-	else if (strcmp(word, "clear") == 0)
-		clear(p);
-	else if (strcmp(word, "stats") != 0)
-		wrong = "expected pass, refuse, blackhole, delay, cut, reset, error, rewrite, "
-			"clear or stats";
-	if (strcmp(word, "stats") == 0)
+	if (strcmp(word, "stats") == 0) {
 		add_stats(p, answer);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(word, commands[i].word) == 0)
+			wrong = commands[i].run(p, rest);
+	if (wrong)
+		(void)buf_printf(answer, "wrong: %s\n", wrong);
 	else
-		(void)buf_printf(answer, wrong ? "wrong: %s\n" : "ok\n", wrong);
+		(void)buf_add_text(answer, "ok\n");
 }
 
 /* ---- the connections ---- */

@@ -40,30 +40,33 @@ static size_t take_bulk(struct resp *r, const char *ptr, size_t len)
 	return taken;
 }
 
+/* A byte of a head's line; false: this is not the protocol. */
+static bool take_line_byte(struct resp *r, char c)
+{
+	if (c == '\n') {
+		if (!take_head(r))
+			return false;
+		r->line_len = 0;
+	} else if (c != '\r' && r->line_len + 1 < sizeof(r->line)) {
+		r->line[r->line_len++] = c; /* of a longer line, the beginning is all that counts */
+	}
+	return true;
+}
+
 size_t resp_scan(struct resp *r, const char *ptr, size_t len, bool *complete)
 {
 	size_t at = 0;
 
 	*complete = false;
-	if (r->values == 0) {
+	if (r->values == 0)
 		*r = (struct resp){.values = 1};
-		if (len && !strchr("+-:$*", ptr[0]))
-			return 0;
-	}
+	if (r->line_len == 0 && r->skip == 0 && len && !strchr("+-:$*", ptr[0]))
+		return 0;
 	while (at < len && !*complete) {
-		if (r->skip) {
+		if (r->skip)
 			at += take_bulk(r, ptr + at, len - at);
-		} else if (ptr[at] != '\n') {
-			/* a longer line is a status or an error: its head is all that counts */
-			if (ptr[at] != '\r' && r->line_len + 1 < sizeof(r->line))
-				r->line[r->line_len++] = ptr[at];
-			at++;
-		} else {
-			at++;
-			if (!take_head(r))
-				return 0;
-			r->line_len = 0;
-		}
+		else if (!take_line_byte(r, ptr[at++]))
+			return 0;
 		*complete = r->values == 0 && r->skip == 0;
 	}
 	return at;

@@ -186,6 +186,11 @@ TEST(tls_refuses_a_server_whose_certificate_is_not_good)
 
 #define FORTY "0123456789012345678901234567890123456789"
 
+static void assert_text(const char *text, const char *expected) /* or both NULL */
+{
+	assert_string_equal(text ? text : "NULL", expected ? expected : "NULL");
+}
+
 TEST(a_url_says_all_that_is_in_it)
 {
 	static const struct {
@@ -217,17 +222,13 @@ TEST(a_url_says_all_that_is_in_it)
 
 		if (!redis_target_parse(&t, &(struct redis_options){.url = cases[i].url}, a, &err))
 			test_failed("%s: %s", cases[i].url, err.text);
-		assert_string_equal(t.node.host ? t.node.host : "",
-				    cases[i].host ? cases[i].host : "");
-		assert_string_equal(t.node.path ? t.node.path : "",
-				    cases[i].path ? cases[i].path : "");
+		assert_text(t.node.host, cases[i].host);
+		assert_text(t.node.path, cases[i].path);
 		assert_int_equal(t.node.port, cases[i].port);
 		assert_int_equal(t.db, cases[i].db);
 		assert_int_equal(t.tls, cases[i].tls);
-		assert_string_equal(t.login.username ? t.login.username : "-",
-				    cases[i].username ? cases[i].username : "-");
-		assert_string_equal(t.login.password ? t.login.password : "-",
-				    cases[i].password ? cases[i].password : "-");
+		assert_text(t.login.username, cases[i].username);
+		assert_text(t.login.password, cases[i].password);
 		arena_free(a);
 	}
 }

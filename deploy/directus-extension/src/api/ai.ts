@@ -33,8 +33,13 @@ export function jobOptions(options: FormOptions): Options {
 	return job;
 }
 
+/** The item that started the flow: chosen by hand in the Studio, or that of the event ($trigger.id is the worker's name for
+ * key or the first of keys). */
+const itemOf = (trigger: unknown): string =>
+	Array.isArray((trigger as any)?.body?.keys) ? '{{$trigger.body.keys[0]}}' : '{{$trigger.id}}';
+
 /** A job that also writes the answer into a field. */
-function withSave(type: string, step: { key: string; options: Options }, options: FormOptions): object {
+function withSave(type: string, step: { key: string; options: Options }, options: FormOptions, trigger: unknown): object {
 	const save = `${step.key}_save`;
 	return {
 		operations: [
@@ -42,7 +47,7 @@ function withSave(type: string, step: { key: string; options: Options }, options
 			{
 				type: 'item-update', key: save,
 				options: {
-					collection: options.saveCollection, key: options.saveKey || '{{$trigger.id}}',
+					collection: options.saveCollection, key: options.saveKey || itemOf(trigger),
 					payload: { [options.saveField!]: '{{$last.content}}' },
 				},
 			},
@@ -51,11 +56,11 @@ function withSave(type: string, step: { key: string; options: Options }, options
 	};
 }
 
-function jobOf(type: string, stored: Node | null, rendered: FormOptions): object {
+function jobOf(type: string, stored: Node | null, rendered: FormOptions, trigger: unknown): object {
 	const options = (stored?.options ?? rendered) as FormOptions;
 	const step = { key: stored?.key ?? 'answer', options: jobOptions(options) };
 	const saves = Boolean(options.saveCollection && options.saveField);
-	if (stored) return saves ? withSave(type, step, options) : { operation: type, ...step };
+	if (stored) return saves ? withSave(type, step, options, trigger) : { operation: type, ...step };
 	// Without the stored text nothing may be rendered a second time, and a step that saves could not be.
 	if (saves) throw rejection('INVALID_PAYLOAD', 400, '"Save result to" cannot be used here: the stored operation was not found.');
 	return { operation: type, ...step, rendered: true };
@@ -68,7 +73,7 @@ export function aiOperation(type: string) {
 			const context = handed as Context;
 			const stored = await storedOperation(type, rendered, context);
 			const { wait, waitTimeout, dedupeKey } = rendered;
-			const job = { ...jobOf(type, stored, rendered), ...surroundings(context) };
+			const job = { ...jobOf(type, stored, rendered, context.data['$trigger']), ...surroundings(context) };
 			return send({ job, wait, waitTimeout, dedup: dedupeKey || undefined }, context);
 		},
 	};

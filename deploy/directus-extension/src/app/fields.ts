@@ -18,7 +18,8 @@ interface Meta {
 }
 
 export function field(name: string, type: string, label: string, meta: Meta, initial?: unknown): Field {
-	return { field: name, type, name: label, meta: { width: 'half', ...meta }, schema: initial === undefined ? {} : { default_value: initial } };
+	// The form finds the members of a group by meta.field.
+	return { field: name, type, name: label, meta: { field: name, width: 'half', ...meta }, schema: initial === undefined ? {} : { default_value: initial } };
 }
 
 const choose = (choices: Choice[]): object => ({ choices, allowOther: true, allowNone: true });
@@ -55,12 +56,16 @@ export const schemaField = (): Field =>
 
 export function waiting(values: Values): Field[] {
 	const waits = values['wait'] !== false;
+	const blocking = isBlockingFlow();
 	return [
-		...(isBlockingFlow()
+		...(blocking
 			? [field('blockingNotice', 'alias', '', { width: 'full', interface: 'presentation-notice', special: ['alias', 'no-data'], options: { color: 'warning', icon: 'hourglass_empty', text: t('blocking') } })]
 			: []),
 		field('wait', 'boolean', t('wait'), { interface: 'boolean', options: { label: t('wait_label') }, note: t('wait_off_note') }, true),
-		...(waits ? [field('waitTimeout', 'integer', t('wait_timeout'), { interface: 'input', options: { min: 1, max: 3600 }, note: t('wait_timeout_note') }, 60)] : []),
+		// No default value: it would be taken before it is known that the flow blocks.
+		...(waits
+			? [field('waitTimeout', 'integer', t('wait_timeout'), { interface: 'input', options: { min: 1, placeholder: blocking ? '10' : '60' }, note: t('wait_timeout_note') })]
+			: []),
 	];
 }
 
@@ -69,7 +74,7 @@ export const saving = (values: Values): Field[] => [
 	field('saveCollection', 'string', t('save_collection'), { width: 'full', interface: 'system-collection', note: t('save_note'), options: { includeSystem: false } }),
 	...(values['saveCollection']
 		? [
-				field('saveKey', 'string', t('save_key'), { interface: 'input', options: { iconRight: 'vpn_key', placeholder: '{{ $trigger.id }}', font: 'monospace' } }, '{{ $trigger.key }}'),
+				field('saveKey', 'string', t('save_key'), { interface: 'input', note: t('save_key_note'), options: { iconRight: 'vpn_key', placeholder: t('save_key_placeholder') } }),
 				field('saveField', 'string', t('save_field'), { interface: 'system-field', options: { collectionName: values['saveCollection'], allowPrimaryKey: false } }),
 			]
 		: []),

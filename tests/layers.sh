@@ -23,7 +23,7 @@ forbid operations/providers '#include "operations/[^p]' 'a provider may use comm
 forbid "$all" '#include <curl/' 'only common/http*.c uses libcurl' 'common/http(_[a-z]+\.[ch]|\.c)'
 forbid "$all" '#include <hiredis/' 'only common/redis.c uses hiredis' 'common/redis[a-z_]*\.c'
 forbid "$all" '#include <uv\.h>' 'only the loop and the connections use libuv' 'common/(loop|http|redis)[a-z_]*\.c'
-forbid "$all" '#include <microhttpd' 'only worker/door.c uses libmicrohttpd' 'worker/door\.c'
+forbid "$all" '#include <microhttpd' 'only the door uses libmicrohttpd' 'worker/door[a-z_]*\.[ch]'
 forbid "$all" '\b(getenv|secure_getenv)\(' 'only common/config.c reads the environment, and cron.c lends the time zone' 'common/config[a-z_]*\.c|worker/cron\.c'
 forbid "$all" '\bcJSON_(Create|Parse|Print|Add|Duplicate|Delete|Detach|Replace|Insert|InitHooks|Minify)[A-Za-z]*\(' \
 	'cJSON trees are made and changed through common/json.h' 'common/json\.c'

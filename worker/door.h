@@ -25,8 +25,8 @@ struct door;
 struct http_header;
 struct loop;
 
-/* A request that is answered later. The door starts it, frees it, and cancels it when the client
- * goes away. If it ends with an error, that is the answer: its status, or one that fits its code. */
+/* A request that is answered later. The door starts it, frees it, and cancels it when it closes; that
+ * a client has gone away is seen only when its answer is there. If it ends with an error, that is the answer: its status, or one that fits its code. */
 struct door_call {
 	struct call call;
 	struct arena *arena;              /* of this request */

@@ -161,6 +161,9 @@ const struct credential_config *config_credential(const struct config *c, const 
 const struct provider_config *config_split_model(const struct config *c, const char *text,
 						 const char **model);
 
+/* "500ms", "15s", "5m", "24h", "7d", or milliseconds. */
+bool config_duration(const char *text, uint64_t *ms) NODISCARD;
+
 /* ---- showing ---- */
 
 struct buf;

@@ -92,6 +92,11 @@ bool config_parse_number(enum config_type type, const char *text, uint64_t *numb
 	return true;
 }
 
+bool config_duration(const char *text, uint64_t *ms)
+{
+	return config_parse_number(CONFIG_DURATION, text, ms);
+}
+
 const char *config_number_text(struct arena *a, enum config_type type, uint64_t number)
 {
 	static const struct unit shown_times[] = {

@@ -110,6 +110,9 @@ static const struct config_variable queue_variables[] = {
 	{.name = "RUN_LOG_TTL", .type = CONFIG_DURATION, .offset = AT(run_log_ttl_ms),
 	 .by_default = "24h", .min = SECOND, .max = 365 * DAY,
 	 .help = "How long run logs are kept"},
+	{.name = "QUEUE_ALLOW_EVICTION", .type = CONFIG_BOOL, .offset = AT(queue_allow_eviction),
+	 .by_default = "false",
+	 .help = "Start although Redis' `maxmemory-policy` may throw jobs away"},
 	{0},
 };
 
@@ -138,6 +141,11 @@ static const struct config_variable worker_variables[] = {
 	{.name = "WORKER_TRUST_PERMISSIONS", .type = CONFIG_BOOL,
 	 .offset = AT(worker_trust_permissions), .by_default = "false",
 	 .help = "Run operations that ask for another identity with the worker's own token"},
+	{.name = "WORKER_STATE_DIRECTORY", .type = CONFIG_TEXT,
+	 .offset = AT(worker_state_directory), .unset = "memory only",
+	 .help = "Folder for answers that were paid for while Redis was away"},
+	{.name = "WORKER_SCHEDULES", .type = CONFIG_TEXT, .offset = AT(worker_schedules),
+	 .help = "File with schedules (a JSON array), kept in step with Redis at start"},
 	{.name = "WORKER_HTTP_ADDRESS", .type = CONFIG_ADDRESS, .offset = AT(worker_http_address),
 	 .unset = "off",
 	 .help = "`host:port` for /health, /ready, /metrics and POST /jobs; a port alone "

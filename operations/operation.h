@@ -120,7 +120,8 @@ struct operation {
 	X(log)              \
 	X(sleep)            \
 	X(throw_error)      \
-	X(transform)
+	X(transform)        \
+	X(trigger)
 
 #define X(name) extern const struct operation operation_##name;
 OPERATIONS(X)

@@ -9,15 +9,15 @@ static bool wrong(const cJSON *json, const char *name, const char *expected, str
 	const cJSON *found = json_get(json, name);
 
 	return fail(err, ERR_INVALID_PAYLOAD, "schedule '%.64s': '%s' is %.64s, expected %s",
-	            json_get_text(json, "id") ? json_get_text(json, "id") : "?", name,
-	            cJSON_IsString(found) ? found->valuestring
-	            : found               ? json_type_name(found)
-	                                  : "missing",
-	            expected);
+		    json_get_text(json, "id") ? json_get_text(json, "id") : "?", name,
+		    cJSON_IsString(found) ? found->valuestring
+		    : found               ? json_type_name(found)
+					  : "missing",
+		    expected);
 }
 
 static bool read_choice(const cJSON *json, const char *name, const char *const *choices,
-                        size_t count, size_t *choice, const char *expected, struct error *err)
+			size_t count, size_t *choice, const char *expected, struct error *err)
 {
 	const char *text = json_get_text(json, name);
 
@@ -38,8 +38,8 @@ static bool read_jitter(const cJSON *json, struct schedule *s, struct error *err
 		return true;
 	if (cJSON_IsNumber(jitter) && jitter->valuedouble >= 0 && jitter->valuedouble <= DAY_MS)
 		s->jitter_ms = (uint64_t)jitter->valuedouble;
-	else if (!cJSON_IsString(jitter) ||
-	         !config_parse_duration(jitter->valuestring, &s->jitter_ms) || s->jitter_ms > DAY_MS)
+	else if (!cJSON_IsString(jitter) || !config_duration(jitter->valuestring, &s->jitter_ms) ||
+		 s->jitter_ms > DAY_MS)
 		return wrong(json, "jitter", "a time up to a day: ms, 30s, 5m", err);
 	return true;
 }
@@ -74,10 +74,12 @@ bool schedule_parse(const cJSON *json, struct schedule *s, struct error *err)
 		return wrong(json, "cron", "an expression like '15 2 * * *'", err);
 	if (!cron_parse(&made.cron, made.expression, json_get_text(json, "timeZone"), &why))
 		return fail(err, why.code, "schedule '%.64s': %s", made.id, why.text);
-	if (!read_choice(json, "missed", missed, ARRAY_LEN(missed), &choice, "one, skip or all", err))
+	if (!read_choice(json, "missed", missed, ARRAY_LEN(missed), &choice, "one, skip or all",
+			 err))
 		return false;
 	made.missed = choice == 0 ? MISSED_ONE : choice == 1 ? MISSED_SKIP : MISSED_ALL;
-	if (!read_choice(json, "overlap", overlap, ARRAY_LEN(overlap), &choice, "skip or queue", err))
+	if (!read_choice(json, "overlap", overlap, ARRAY_LEN(overlap), &choice, "skip or queue",
+			 err))
 		return false;
 	made.overlap_skip = choice == 0;
 	if (!read_rest(json, &made, err))

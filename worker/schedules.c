@@ -19,12 +19,12 @@ struct schedules {
 	struct timeout timer;
 	struct arena *arena; /* of the look under way */
 	struct redis_call call;
-	const cJSON *file;        /* still to be put into Redis; NULL: that is done */
-	const cJSON *entry;       /* ... its entry under way */
+	const cJSON *file;  /* still to be put into Redis; NULL: that is done */
+	const cJSON *entry; /* ... its entry under way */
 	const struct redis_value *due;
-	size_t at;                /* in due */
-	uint64_t now;             /* the server's */
-	int64_t next;             /* the next tick, or -1 */
+	size_t at;    /* in due */
+	uint64_t now; /* the server's */
+	int64_t next; /* the next tick, or -1 */
 	bool looking, stopped;
 };
 
@@ -57,7 +57,7 @@ static struct str when_of(struct arena *a, const struct schedule *s)
 }
 
 void schedule_words(struct arena *a, const cJSON *json, const struct schedule *s,
-                    const char *origin, struct str words[5])
+		    const char *origin, struct str words[5])
 {
 	words[0] = str_of(s->id);
 	words[1] = json_print(a, json);
@@ -170,19 +170,19 @@ static void fire(struct schedules *s, const struct schedule *schedule, struct st
 	uint64_t tick_ms = strtoull(tick.ptr, NULL, 10);
 	struct schedule_step step = schedule_step(schedule, tick_ms, s->now);
 	struct str words[] = {
-	        str_of(schedule->id),
-	        tick,
-	        word_of(a, step.next_ms),
-	        str_of(step.fires ? "1" : "0"),
-	        str_of(schedule->overlap_skip ? "1" : "0"),
-	        word_of(a, put_off(schedule, tick_ms)),
-	        word_of(a, (uint64_t)schedule->lane),
-	        str_of(schedule->tenant ? schedule->tenant : ""),
-	        json_print(a, schedule->job),
+		str_of(schedule->id),
+		tick,
+		word_of(a, step.next_ms),
+		str_of(step.fires ? "1" : "0"),
+		str_of(schedule->overlap_skip ? "1" : "0"),
+		word_of(a, put_off(schedule, tick_ms)),
+		word_of(a, (uint64_t)schedule->lane),
+		str_of(schedule->tenant ? schedule->tenant : ""),
+		json_print(a, schedule->job),
 	};
 
 	log_write(LOG_DEBUG, "schedule is due", LOG_TEXT("schedule", schedule->id),
-	          LOG_BOOL("fires", step.fires), LOG_END);
+		  LOG_BOOL("fires", step.fires), LOG_END);
 	send(s, SCRIPT_CRON_FIRE, words, ARRAY_LEN(words));
 }
 
@@ -202,7 +202,7 @@ static enum task_next fire_next(struct task *t)
 			return task_await_either(t, &s->call.call, fired);
 		}
 		log_write(LOG_ERROR, "schedule can not be read: remove it, and add it again",
-		          LOG_STR("schedule", items[s->at].text), LOG_FAILURE(&err), LOG_END);
+			  LOG_STR("schedule", items[s->at].text), LOG_FAILURE(&err), LOG_END);
 	}
 	return task_end(t);
 }
@@ -213,7 +213,7 @@ static enum task_next fired(struct task *t)
 
 	if (s->call.call.err.code == ERR_OK && s->call.reply->integer == 1)
 		log_write(LOG_INFO, "schedule fired",
-		          LOG_STR("schedule", s->due->items[s->at - 3].text), LOG_END);
+			  LOG_STR("schedule", s->due->items[s->at - 3].text), LOG_END);
 	return task_go(t, fire_next);
 }
 
@@ -289,7 +289,7 @@ bool schedules_check_file(const cJSON *file, struct error *err)
 
 	if (!cJSON_IsArray(file))
 		return fail(err, ERR_INVALID_PAYLOAD, "schedules: found %s, expected an array",
-		            json_type_name(file));
+			    json_type_name(file));
 	json_each(json, file)
 		if (!schedule_parse(json, &schedule, err))
 			return false;

@@ -26,6 +26,6 @@ void schedules_stop(struct schedules *s);
 /* The arguments of the script cron_set, for the command line. origin: "cli" or "file". */
 struct schedule;
 void schedule_words(struct arena *a, const cJSON *json, const struct schedule *s,
-                    const char *origin, struct str words[5]);
+		    const char *origin, struct str words[5]);
 
 #endif

@@ -116,12 +116,11 @@ struct config {
 	uint64_t worker_ambiguous_wait_ms;
 	const char *worker_job_secret; /* NULL: jobs are not signed */
 	bool worker_trust_permissions;
-	const char
-		*worker_state_directory; /* for answers that Redis does not take; NULL: memory only;
-					       default: systemd's STATE_DIRECTORY */
-	const char *worker_http_address; /* "host:port", ":port", "[::1]:8080"; NULL: no door */
-	const char *worker_http_token;   /* NULL: POST /jobs is closed */
-	const char *worker_on_dead;      /* URL of a webhook; NULL: none */
+	const char *worker_state_directory; /* for answers that Redis does not take; NULL: none */
+	const char *worker_schedules;       /* file with schedules; NULL: none */
+	const char *worker_http_address;    /* "host:port", ":port", "[::1]:8080"; NULL: no door */
+	const char *worker_http_token;      /* NULL: POST /jobs is closed */
+	const char *worker_on_dead;         /* URL of a webhook; NULL: none */
 	const char *worker_run_log_collection; /* NULL: run logs are not written to Directus */
 	const char *tls_ca_file; /* more trusted certificates for providers and Directus; or NULL */
 	enum log_level log_level;

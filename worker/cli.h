@@ -65,6 +65,7 @@ struct cli {
 #define CLI_COMMANDS(X) \
 	X(run)          \
 	X(enqueue)      \
+	X(exec)         \
 	X(render)       \
 	X(check)        \
 	X(config)       \

@@ -8,23 +8,29 @@
 
 #include "common/redis.h"
 
-#define QUEUE_SCRIPTS(X)      \
-	X(HELLO, hello)       \
-	X(FILE, file)         \
-	X(CLAIM, claim)       \
-	X(RENEW, renew)       \
-	X(TICK, tick)         \
-	X(STORE, store)       \
-	X(FINISH, finish)     \
-	X(PROGRESS, progress) \
-	X(PERMIT, permit)     \
-	X(SETTLE, settle)     \
-	X(CANCEL, cancel)     \
-	X(RETRY, retry)       \
-	X(PURGE, purge)       \
-	X(LIST, list)         \
-	X(SCOPES, scopes)     \
-	X(REPORT, report)
+#define QUEUE_SCRIPTS(X)        \
+	X(HELLO, hello)         \
+	X(FILE, file)           \
+	X(CLAIM, claim)         \
+	X(RENEW, renew)         \
+	X(TICK, tick)           \
+	X(STORE, store)         \
+	X(FINISH, finish)       \
+	X(PROGRESS, progress)   \
+	X(PERMIT, permit)       \
+	X(SETTLE, settle)       \
+	X(CANCEL, cancel)       \
+	X(RETRY, retry)         \
+	X(PURGE, purge)         \
+	X(LIST, list)           \
+	X(SCOPES, scopes)       \
+	X(REPORT, report)       \
+	X(SPAWN, spawn)         \
+	X(CRON_SET, cron_set)   \
+	X(CRON_DUE, cron_due)   \
+	X(CRON_FIRE, cron_fire) \
+	X(CRON_LIST, cron_list) \
+	X(CRON_REMOVE, cron_remove)
 
 enum script {
 #define X(constant, name) SCRIPT_##constant,

@@ -7,8 +7,13 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "worker/cli.h"
+#include "worker/cli_file.h"
+#include "worker/door.h"
+#include "worker/door_jobs.h"
 #include "worker/limits.h"
+#include "worker/metrics.h"
 #include "worker/queue.h"
+#include "worker/schedules.h"
 #include "worker/setup.h"
 #include "worker/worker.h"
 
@@ -22,6 +27,12 @@ struct process {
 	struct worker *worker;
 	struct queue *queue;
 	struct queue_options queue_options;
+	struct schedules *schedules;
+	const cJSON *schedule_file; /* NULL: none */
+	struct metrics *metrics;
+	struct door *door; /* NULL: closed */
+	struct door_handlers door_handlers;
+	struct door_jobs door_jobs;
 	struct call starting; /* the queue */
 	bool started, stopping;
 	int status;
@@ -44,6 +55,7 @@ static void told_to_stop(void *arg)
 		_exit(1);
 	}
 	p->stopping = true;
+	schedules_stop(p->schedules);
 	if (p->started)
 		worker_drain(p->worker, drained, p);
 	else
@@ -60,6 +72,7 @@ static void started(struct call *c)
 			  LOG_TEXT("prefix", p->setup.config->queue_prefix),
 			  LOG_NUMBER("concurrency", p->setup.config->worker_concurrency), LOG_END);
 		worker_start(p->worker, p->queue);
+		schedules_start(p->schedules, p->schedule_file);
 		return;
 	}
 	if (!p->stopping) {
@@ -125,17 +138,100 @@ static bool make_queue(struct process *p)
 	return true;
 }
 
+/* ---- the HTTP door ---- */
+
+/* Three of the timers by which the queue claims even when nobody wakes it. */
+enum { CLAIM_OLD_MS = 3000 };
+
+static const char *ready(void *arg)
+{
+	const struct process *p = arg;
+
+	if (!p->started)
+		return "starting: Redis has not answered yet";
+	if (p->stopping)
+		return "stopping";
+	return queue_last_claim_age_ms(p->queue) > CLAIM_OLD_MS
+		       ? "no claim was answered by Redis for three seconds"
+		       : NULL;
+}
+
+static void enqueue(void *arg, struct door_call *c)
+{
+	door_jobs_enqueue(&((struct process *)arg)->door_jobs, c);
+}
+
+static void find(void *arg, struct door_call *c)
+{
+	door_jobs_find(&((struct process *)arg)->door_jobs, c);
+}
+
+static void print_metrics(void *arg, struct buf *out)
+{
+	const struct process *p = arg;
+
+	metric_set(p->metrics, METRIC_REDIS_CONNECTED, queue_is_connected(p->queue), NO_LABELS);
+	metrics_print(p->metrics, out);
+}
+
+static bool open_door(struct process *p)
+{
+	const struct config *c = p->setup.config;
+	struct door_options options = {
+		.address = c->worker_http_address,
+		.token = c->worker_http_token,
+		.job_max_bytes = c->job_max_bytes,
+		.handlers = &p->door_handlers,
+	};
+	struct error err;
+
+	if (!c->worker_http_address)
+		return true;
+	p->door_handlers = (struct door_handlers){p, ready, print_metrics, enqueue, find};
+	p->door_jobs = (struct door_jobs){p->setup.services.loop, queue_redis(p->queue), c};
+	p->door = door_new(p->setup.services.loop, &options, &err);
+	if (!p->door)
+		log_write(LOG_FATAL, "can not start", LOG_FAILURE(&err), LOG_END);
+	else
+		log_write(LOG_INFO, "listening", LOG_NUMBER("port", door_port(p->door)), LOG_END);
+	return p->door != NULL;
+}
+
+/* ---- */
+
+static bool read_schedules(struct process *p)
+{
+	const char *path = p->setup.config->worker_schedules;
+	struct error err;
+
+	if (!path)
+		return true;
+	p->schedule_file = cli_file_json(p->setup.arena, path, &err);
+	if (p->schedule_file && schedules_check_file(p->schedule_file, &err))
+		return true;
+	log_write(LOG_FATAL, "can not start: WORKER_SCHEDULES", LOG_TEXT("file", path),
+		  LOG_FAILURE(&err), LOG_END);
+	return false;
+}
+
 static void run_process(struct process *p)
 {
 	struct loop *l = p->setup.services.loop;
 	struct signal_watch *term = signal_watch_new(l, SIGTERM, told_to_stop, p);
 	struct signal_watch *interrupt = signal_watch_new(l, SIGINT, told_to_stop, p);
 
-	p->starting.done = started;
-	queue_start(p->queue, &p->starting);
-	loop_run(l);
+	p->schedules = schedules_new(l, queue_redis(p->queue), p->setup.config->queue_prefix);
+	if (read_schedules(p) && open_door(p)) {
+		p->starting.done = started;
+		queue_start(p->queue, &p->starting);
+		loop_run(l);
+	} else {
+		p->status = CLI_FAILED;
+	}
 	signal_watch_free(term);
 	signal_watch_free(interrupt);
+	door_free(p->door);
+	schedules_free(p->schedules);
 	queue_free(p->queue);
 }
 
@@ -147,14 +243,16 @@ static int run(struct cli *cli)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!setup_open(&p.setup, cli))
 		return CLI_FAILED;
+	p.metrics = metrics_new();
 	options = (struct worker_options){p.setup.config, &p.setup.services, p.setup.services.loop,
-					  p.setup.flows};
+					  p.setup.flows, p.metrics};
 	p.worker = worker_new(&options);
 	if (make_queue(&p))
 		run_process(&p);
 	else
 		p.status = CLI_FAILED;
 	worker_free(p.worker);
+	metrics_free(p.metrics);
 	setup_close(&p.setup);
 	return p.status;
 }

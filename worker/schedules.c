@@ -7,6 +7,7 @@
 #include "worker/schedule.h"
 #include "worker/scripts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { LOOK_MS = 1000, DUE_AT_ONCE = 50 };
@@ -35,7 +36,7 @@ static struct schedules *schedules_of(struct task *t)
 	return container_of(t, struct schedules, task);
 }
 
-static void send(struct schedules *s, enum script script, const struct str *words, size_t count)
+static void ask(struct schedules *s, enum script script, const struct str *words, size_t count)
 {
 	script_start(&s->scripts, s->redis, &s->call, s->arena, script, count, words);
 }
@@ -75,14 +76,14 @@ static enum task_next next_entry(struct task *t)
 	struct error err;
 
 	if (!json) {
-		send(s, SCRIPT_CRON_LIST, &all, 1);
+		ask(s, SCRIPT_CRON_LIST, &all, 1);
 		return task_await_either(t, &s->call.call, listed);
 	}
 	if (s->call.call.err.code != ERR_OK || !schedule_parse(json, &schedule, &err))
 		return task_end(t); /* Redis is away: the next look begins with the file again */
 	s->entry = json->next;
 	schedule_words(s->arena, json, &schedule, "file", words);
-	send(s, SCRIPT_CRON_SET, words, ARRAY_LEN(words));
+	ask(s, SCRIPT_CRON_SET, words, ARRAY_LEN(words));
 	return task_await_either(t, &s->call.call, next_entry);
 }
 
@@ -118,7 +119,7 @@ static enum task_next forget_next(struct task *t)
 
 		if (str_is(row->items[3].text, "file") && !is_in_file(s, row->items[0].text)) {
 			s->at++;
-			send(s, SCRIPT_CRON_REMOVE, &row->items[0].text, 1);
+			ask(s, SCRIPT_CRON_REMOVE, &row->items[0].text, 1);
 			return task_await_either(t, &s->call.call, forget_next);
 		}
 	}
@@ -133,7 +134,7 @@ static enum task_next look(struct task *t)
 	struct schedules *s = schedules_of(t);
 	struct str most = word_of(s->arena, DUE_AT_ONCE);
 
-	send(s, SCRIPT_CRON_DUE, &most, 1);
+	ask(s, SCRIPT_CRON_DUE, &most, 1);
 	return task_await_either(t, &s->call.call, looked);
 }
 
@@ -183,7 +184,7 @@ static void fire(struct schedules *s, const struct schedule *schedule, struct st
 
 	log_write(LOG_DEBUG, "schedule is due", LOG_TEXT("schedule", schedule->id),
 		  LOG_BOOL("fires", step.fires), LOG_END);
-	send(s, SCRIPT_CRON_FIRE, words, ARRAY_LEN(words));
+	ask(s, SCRIPT_CRON_FIRE, words, ARRAY_LEN(words));
 }
 
 static enum task_next fire_next(struct task *t)

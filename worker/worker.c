@@ -5,7 +5,9 @@
 #include "common/loop.h"
 #include "operations/services.h"
 #include "worker/failure.h"
+#include "worker/metrics.h"
 #include "worker/queue.h"
+#include "worker/queue_spawner.h"
 #include "worker/run.h"
 #include "worker/run_record.h"
 
@@ -17,6 +19,7 @@ enum { LONGEST_CALL_MS = 120 * 1000, DRAIN_EXTRA_MS = 10 * 1000 };
 struct worker {
 	struct worker_options with;
 	struct queue *queue;
+	struct scripts scripts;
 	struct claim_call claim;
 	bool claiming, draining, stopping;
 	struct work *first; /* what runs */
@@ -33,6 +36,7 @@ struct work {
 	struct lease *lease;
 	struct job *job; /* NULL: it could not be read */
 	struct run *run; /* NULL: there is none yet */
+	struct queue_spawner spawner;
 	struct finish_call finish;
 	struct work *next, **link;
 };
@@ -62,21 +66,35 @@ static void log_end(const struct work *k, const char *what, enum log_level level
 		  LOG_NUMBER("costUsd", (double)r->usage.cost_nano / 1e9), LOG_END);
 }
 
+static void count_end(const struct work *k, const char *status)
+{
+	struct metrics *m = k->worker->with.metrics;
+	const struct run *r = k->run;
+
+	metric_add(m, METRIC_JOBS_ENDED, 1, LABELS(status));
+	metric_add(m, METRIC_JOB_SECONDS, (double)(r->ended_ms - r->started_ms) / 1000,
+		   LABELS(status));
+}
+
 /* What the queue is told for each way in which a run ends. */
 static const struct {
 	enum queue_outcome outcome;
-	const char *status; /* of the result; NULL: the job has none yet */
+	const char *status;  /* of the result; NULL: the job has none yet */
+	const char *counted; /* in the metrics */
 	const char *message;
 	enum log_level level;
 } ends[] = {
-	[RUN_DONE] = {QUEUE_DONE,      "done",        "job done",                        LOG_INFO },
-	[RUN_DEAD] = {QUEUE_DEAD,      "dead",        "job failed",                      LOG_WARN },
-	[RUN_CANCELLED] = {QUEUE_CANCELLED, "cancelled",   "job cancelled",                   LOG_INFO },
-	[RUN_HELD] = {QUEUE_HOLD,      "quarantined", "job held for a person to decide", LOG_WARN },
-	[RUN_PARKED] = {QUEUE_PARK,      NULL,          "job parked",                      LOG_DEBUG},
-	[RUN_OUTAGE] = {QUEUE_RETRY,     "dead",        "job put back",                    LOG_WARN },
-	[RUN_RETURNED] = {QUEUE_RETURN,    NULL,          "job given back",                  LOG_INFO },
-	[RUN_LOST] = {QUEUE_RETURN,    NULL,          "lease lost",                      LOG_WARN },
+  /* clang-format off */
+	[RUN_DONE]      = {QUEUE_DONE,      "done",        "done",        "job done",        LOG_INFO},
+	[RUN_DEAD]      = {QUEUE_DEAD,      "dead",        "dead",        "job failed",      LOG_WARN},
+	[RUN_CANCELLED] = {QUEUE_CANCELLED, "cancelled",   "cancelled",   "job cancelled",   LOG_INFO},
+	[RUN_HELD]      = {QUEUE_HOLD,      "quarantined", "quarantined", "job held for a person to decide",
+	                   LOG_WARN},
+	[RUN_PARKED]    = {QUEUE_PARK,      NULL,          "parked",      "job parked",      LOG_DEBUG},
+	[RUN_OUTAGE]    = {QUEUE_RETRY,     "dead",        "released",    "job put back",    LOG_WARN},
+	[RUN_RETURNED]  = {QUEUE_RETURN,    NULL,          "released",    "job given back",  LOG_INFO},
+	[RUN_LOST]      = {QUEUE_RETURN,    NULL,          "released",    "lease lost",      LOG_WARN},
+  /* clang-format on */
 };
 
 static enum task_next finish_refused(struct work *k, const struct error *err)
@@ -92,6 +110,18 @@ static enum task_next finish_refused(struct work *k, const struct error *err)
 		  LOG_END);
 	queue_finish_start(k->lease, &k->finish, &finish);
 	return task_await_either(&k->task, &k->finish.call, finished);
+}
+
+static void prepare_spawner(struct work *k)
+{
+	struct worker *w = k->worker;
+
+	k->spawner.loop = w->with.loop;
+	k->spawner.lease = k->lease;
+	k->spawner.job = k->job;
+	k->spawner.redis = queue_redis(w->queue);
+	k->spawner.scripts = &w->scripts;
+	queue_spawner_init(&k->spawner);
 }
 
 static enum task_next read_job(struct task *t)
@@ -111,7 +141,9 @@ static enum task_next read_job(struct task *t)
 	k->job = job_parse(k->lease->body, k->lease->id, config, &err);
 	if (!k->job)
 		return finish_refused(k, &err);
+	prepare_spawner(k);
 	options.job = k->job;
+	options.spawner = &k->spawner.spawner;
 	k->lease->flow = job_tenant(k->job);
 	k->lease->collection = json_get_text(k->job->trigger, "collection");
 	k->lease->user = json_get_text(k->job->accountability, "user");
@@ -138,6 +170,7 @@ static enum task_next ran(struct task *t)
 	};
 
 	log_end(k, ends[r->outcome].message, ends[r->outcome].level);
+	count_end(k, ends[r->outcome].counted);
 	if (r->outcome == RUN_LOST)
 		return task_end(t);
 	if (run_note_text(r, &note)) {
@@ -170,6 +203,7 @@ static void work_done(struct call *c)
 	if (k->next)
 		k->next->link = k->link;
 	w->running--;
+	metric_set(w->with.metrics, METRIC_JOBS_RUNNING, (double)w->running, NO_LABELS);
 	job_free(k->job);
 	lease_free(k->lease);
 	claim_more(w);
@@ -188,6 +222,8 @@ static void work_start(struct worker *w, struct lease *lease)
 		k->next->link = &k->next;
 	w->first = k;
 	w->running++;
+	metric_add(w->with.metrics, METRIC_JOBS_CLAIMED, 1, NO_LABELS);
+	metric_set(w->with.metrics, METRIC_JOBS_RUNNING, (double)w->running, NO_LABELS);
 	k->task.call.done = work_done;
 	task_start(&k->task, w->with.loop, read_job);
 }
@@ -252,6 +288,7 @@ void worker_free(struct worker *w)
 void worker_start(struct worker *w, struct queue *queue)
 {
 	w->queue = queue;
+	scripts_init(&w->scripts, w->with.config->queue_prefix);
 	claim_more(w);
 }
 
@@ -327,9 +364,10 @@ bool worker_describe(void *arg, struct str body, struct arena *a, struct job_des
 
 void worker_lost(void *arg, struct lease *lease)
 {
+	struct worker *w = arg;
 	struct work *k = lease->run;
 
-	(void)arg;
+	metric_add(w->with.metrics, METRIC_LEASES_LOST, 1, NO_LABELS);
 	if (k && k->run)
 		run_abandon(k->run);
 }

@@ -16,6 +16,7 @@ struct error;
 struct flows;
 struct lease;
 struct loop;
+struct metrics;
 struct queue;
 struct services;
 struct worker;
@@ -24,7 +25,8 @@ struct worker_options {
 	const struct config *config;
 	const struct services *services;
 	struct loop *loop;
-	struct flows *flows; /* NULL: no Directus */
+	struct flows *flows;     /* NULL: no Directus */
+	struct metrics *metrics; /* NULL: nothing is counted */
 };
 
 struct worker *worker_new(const struct worker_options *options);

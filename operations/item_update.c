@@ -9,6 +9,7 @@ struct state {
 };
 
 static task_step check, look_at_rows, compare, write_it, written;
+static bool read_unchanged(struct state *s, struct error *err);
 
 static struct state *state_of(struct task *t)
 {
@@ -24,7 +25,7 @@ static enum task_next check(struct task *t)
 	struct items *it = &s->items;
 	struct error err;
 
-	if (!items_prepare(c, it, &err))
+	if (!items_prepare(c, it, &err) || !read_unchanged(s, &err))
 		return task_fail_as(t, &err);
 	if (it->key_count && it->query)
 		return items_refuse(it, "Invalid payload. Cannot use both \"key\" and \"query\".");
@@ -34,6 +35,8 @@ static enum task_next check(struct task *t)
 			"Invalid payload. Cannot use \"key\" or \"query\" with a batch payload.");
 	if (json_count(it->payload) == 0)
 		return task_end(t);
+	if (s->unchanged && it->key_count == 0)
+		return items_refuse(it, "option 'ifUnchanged' needs option 'key'");
 	if (cJSON_IsArray(it->payload) || it->query)
 		return items_ask_key(it, write_it);
 	if (it->key_count == 0 && it->key_given)
@@ -50,18 +53,20 @@ static bool read_unchanged(struct state *s, struct error *err)
 {
 	struct op_call *c = s->items.op;
 	const cJSON *value = json_get(c->options, "ifUnchanged");
+	const char *text = cJSON_GetStringValue(value);
+	struct error why;
 
-	if (cJSON_IsString(value) && value->valuestring[0])
-		value = json_parse(c->arena, str_of(value->valuestring), err);
-	else if (cJSON_IsString(value))
-		value = NULL;
-	if (value && !cJSON_IsNull(value) && !cJSON_IsObject(value))
-		return fail(err, ERR_INVALID_PAYLOAD,
-			    "option 'ifUnchanged': found %s, expected an object of fields and the "
-			    "values they must still have",
-			    json_type_name(value));
-	s->unchanged = json_count(value) ? value : NULL;
-	return err->code == ERR_OK;
+	if (!value || cJSON_IsNull(value) || (text && !text[0]))
+		return true;
+	if (text)
+		value = json_parse(c->arena, str_of(text), &why);
+	if (!cJSON_IsObject(value))
+		return fail(
+			err, ERR_INVALID_PAYLOAD,
+			"option 'ifUnchanged': expected an object of fields and the values they "
+			"must still have");
+	s->unchanged = value->child ? value : NULL;
+	return true;
 }
 
 static enum task_next look_at_rows(struct task *t)
@@ -69,12 +74,9 @@ static enum task_next look_at_rows(struct task *t)
 	struct state *s = state_of(t);
 	struct items *it = &s->items;
 	struct arena *a = it->op->arena;
-	struct error err = {.code = ERR_OK};
 	cJSON *query = json_object(a), *fields = json_array(a);
 	const cJSON *member;
 
-	if (!read_unchanged(s, &err))
-		return task_fail_as(t, &err);
 	if (!s->unchanged)
 		return task_go(t, write_it);
 	json_each(member, s->unchanged)

@@ -8,47 +8,53 @@
 
 /* ---- keys ---- */
 
-static bool add_keys(struct arena *a, cJSON *keys, const cJSON *value, int depth,
+struct key_list {
+	struct arena *arena;
+	cJSON *keys;
+	const char *option;
+};
+
+static bool add_keys(struct key_list *l, const cJSON *value, int depth,
 		     struct error *err) NODISCARD;
 
-static bool refuse_key(const cJSON *value, struct error *err)
+static bool refuse_key(const struct key_list *l, const cJSON *value, struct error *err)
 {
 	return fail(
 		err, ERR_INVALID_PAYLOAD,
-		"option 'key': found %s where a key was expected: a text, a number, or a list of "
+		"option '%s': found %s where a key was expected: a text, a number, or a list of "
 		"these",
-		json_type_name(value));
+		l->option, json_type_name(value));
 }
 
-static bool add_list(struct arena *a, cJSON *keys, const cJSON *list, int depth, struct error *err)
+static bool add_list(struct key_list *l, const cJSON *list, int depth, struct error *err)
 {
 	const cJSON *item;
 
 	json_each(item, list)
-		if (!add_keys(a, keys, item, depth, err))
+		if (!add_keys(l, item, depth, err))
 			return false;
 	return true;
 }
 
 /* A template without a value leaves the word "undefined": no key that anybody means. */
-static bool add_one(struct arena *a, cJSON *keys, struct str text, struct error *err)
+static bool add_one(struct key_list *l, struct str text, struct error *err)
 {
 	if (str_is(text, "undefined") || str_is(text, "null"))
 		return fail(err, ERR_INVALID_PAYLOAD,
-			    "option 'key' is '%.*s': its template has no value here",
+			    "option '%s' is '%.*s': its template has no value here", l->option,
 			    STR_ARGS(text));
 	if (text.len)
-		json_push(keys, json_str(a, text));
+		json_push(l->keys, json_str(l->arena, text));
 	return true;
 }
 
-static bool add_csv(struct arena *a, cJSON *keys, struct str text, struct error *err)
+static bool add_csv(struct key_list *l, struct str text, struct error *err)
 {
 	while (text.len) {
 		const char *comma = memchr(text.ptr, ',', text.len);
 		size_t length = comma ? (size_t)(comma - text.ptr) : text.len;
 
-		if (!add_one(a, keys, utf8_trim((struct str){text.ptr, length}), err))
+		if (!add_one(l, utf8_trim((struct str){text.ptr, length}), err))
 			return false;
 		length += comma ? 1 : 0;
 		text = (struct str){text.ptr + length, text.len - length};
@@ -56,31 +62,31 @@ static bool add_csv(struct arena *a, cJSON *keys, struct str text, struct error 
 	return true;
 }
 
-static bool add_text(struct arena *a, cJSON *keys, const char *value, int depth, struct error *err)
+static bool add_text(struct key_list *l, const char *value, int depth, struct error *err)
 {
 	struct str text = utf8_trim(str_of(value));
 	struct error ignored;
 	const cJSON *list = NULL;
 
 	if (str_starts(text, STR("[")))
-		list = json_parse(a, text, &ignored);
+		list = json_parse(l->arena, text, &ignored);
 	if (list)
-		return add_list(a, keys, list, depth + 1, err);
+		return add_list(l, list, depth + 1, err);
 	/* Within a list a text is one key, whatever is in it. */
-	return depth == 0 ? add_csv(a, keys, text, err) : add_one(a, keys, text, err);
+	return depth == 0 ? add_csv(l, text, err) : add_one(l, text, err);
 }
 
-static bool add_keys(struct arena *a, cJSON *keys, const cJSON *value, int depth, struct error *err)
+static bool add_keys(struct key_list *l, const cJSON *value, int depth, struct error *err)
 {
 	if (cJSON_IsString(value))
-		return add_text(a, keys, value->valuestring, depth, err);
+		return add_text(l, value->valuestring, depth, err);
 	if (cJSON_IsNumber(value)) {
-		json_push(keys, json_number(a, value->valuedouble));
+		json_push(l->keys, json_number(l->arena, value->valuedouble));
 		return true;
 	}
 	if (cJSON_IsArray(value) && depth < 2)
-		return add_list(a, keys, value, depth + 1, err);
-	return refuse_key(value, err);
+		return add_list(l, value, depth + 1, err);
+	return refuse_key(l, value, err);
 }
 
 const char *items_key_text(struct arena *a, const cJSON *key)
@@ -172,12 +178,14 @@ static bool check_permissions(const struct op_call *c, struct error *err)
 
 bool items_prepare(struct op_call *c, struct items *it, struct error *err)
 {
-	const cJSON *key = json_get(c->options, "key");
 	const char *collection = json_get_text(c->options, "collection");
-	cJSON *keys = json_array(c->arena);
+	struct key_list list = {c->arena, json_array(c->arena),
+				it->key_option ? it->key_option : "key"};
+	const cJSON *key = json_get(c->options, list.option);
 
 	it->op = c;
-	it->collection = collection ? collection : "";
+	if (!it->collection)
+		it->collection = collection ? collection : "";
 	it->user_agent =
 		directus_user_agent(c->arena, c->job_id, c->origin ? c->origin->chain_id : NULL,
 				    c->origin ? c->origin->depth : 0);
@@ -188,12 +196,11 @@ bool items_prepare(struct op_call *c, struct items *it, struct error *err)
 			    "operation '%s' needs Directus: set DIRECTUS_URL and DIRECTUS_TOKEN",
 			    c->op->type);
 	if (!directus_collection_path(c->arena, it->collection, &it->path, err) ||
-	    !check_permissions(c, err) ||
-	    (it->key_given && !add_keys(c->arena, keys, key, 0, err)) || !read_query(it, err) ||
-	    !read_payload(it, err))
+	    !check_permissions(c, err) || (it->key_given && !add_keys(&list, key, 0, err)) ||
+	    !read_query(it, err) || !read_payload(it, err))
 		return false;
-	it->keys = keys;
-	it->key_count = json_count(keys);
+	it->keys = list.keys;
+	it->key_count = json_count(list.keys);
 	return true;
 }
 

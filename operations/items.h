@@ -17,8 +17,9 @@
 /* The first member of each operation's state. */
 struct items {
 	struct op_call *op;
-	const char *collection;
-	const char *path; /* "/items/articles", "/files" */
+	const char *collection; /* set before items_prepare(), or read from the options */
+	const char *key_option; /* the same; NULL: "key" */
+	const char *path;       /* "/items/articles", "/files" */
 	const char *user_agent;
 	const cJSON *keys; /* a flat array of texts and numbers, maybe empty */
 	size_t key_count;

@@ -118,6 +118,8 @@ struct operation {
 	X(item_update)      \
 	X(json_web_token)   \
 	X(log)              \
+	X(notification)     \
+	X(request)          \
 	X(sleep)            \
 	X(throw_error)      \
 	X(transform)        \

@@ -250,8 +250,8 @@ static void take_piece(struct http_call *http, struct str piece)
 	struct llm_call *c = container_of(http, struct llm_call, http);
 	struct str text;
 
-	stream_feed(&c->stream, piece);
-	text = buf_str(&c->stream.text);
+	stream_feed(c->stream, piece);
+	text = buf_str(&c->stream->text);
 	if (c->op->piece && text.len > c->told)
 		c->op->piece(c->op, (struct str){text.ptr + c->told, text.len - c->told});
 	c->told = text.len;
@@ -269,7 +269,8 @@ static enum task_next permitted(struct task *t)
 	c->tries++;
 	c->started_ms = loop_now(t->call.loop);
 	if (c->question.stream) {
-		stream_init(&c->stream, c->wire, c->op->arena);
+		c->stream = arena_make(c->op->arena, struct llm_stream);
+		stream_init(c->stream, c->wire, c->op->arena);
 		c->told = 0;
 		c->http.on_data = take_piece;
 	}
@@ -323,15 +324,15 @@ static bool read_reply(struct llm_call *c, struct error *err)
 		if (c->question.stream) { /* what came before the cut is worth knowing */
 			struct error cut;
 
-			(void)!stream_end(&c->stream, &c->answer, &cut);
+			(void)!stream_end(c->stream, &c->answer, &cut);
 		}
 		return transport_failure(&c->http.call.err, c->target.config->id, err);
 	}
 	if (!c->question.stream || !good || !is_stream(reply.body))
 		return provider_read(c->wire, &reply, c->op->arena, &c->answer, err);
-	if (!c->stream.answer.request_id)
-		c->stream.answer.request_id = reply_request_id(&reply, c->op->arena);
-	return stream_end(&c->stream, &c->answer, err);
+	if (!c->stream->answer.request_id)
+		c->stream->answer.request_id = reply_request_id(&reply, c->op->arena);
+	return stream_end(c->stream, &c->answer, err);
 }
 
 static enum settle_outcome outcome_of(const struct llm_call *c, bool good)

@@ -63,7 +63,7 @@ struct llm_call {
 	struct llm_question question;
 	struct http_request request;
 	struct http_call http;
-	struct llm_stream stream;
+	struct llm_stream *stream; /* a new one for each attempt */
 	struct permit_call permit;
 	struct settle_call settle;
 	struct sleep_call rest;

@@ -162,6 +162,15 @@ static const char *list_text(struct arena *a, const cJSON *list) /* Mistral 422,
 	return message;
 }
 
+/* llama.cpp, Azure and Google say the status once more as their code: the type says more. */
+static bool is_status(const char *code)
+{
+	char *end;
+	long number = strtol(code, &end, 10);
+
+	return end != code && *end == '\0' && number >= 100 && number < 600;
+}
+
 static void read_envelope(struct facts *f, struct arena *a, const cJSON *body)
 {
 	const cJSON *error = json_get(body, "error");
@@ -174,7 +183,7 @@ static void read_envelope(struct facts *f, struct arena *a, const cJSON *body)
 		body = error;
 	add_name(f, own_code(a, json_get(json_get(body, "details"), "error_code")));
 	f->code = own_code(a, json_get(body, "code"));
-	if (!f->code || f->status == (int)strtol(f->code, NULL, 10)) {
+	if (!f->code || is_status(f->code)) {
 		const char *type = json_get_text(body, "type");
 
 		f->code = json_get_text(body, "status") ? json_get_text(body, "status") : type;

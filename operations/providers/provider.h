@@ -287,7 +287,7 @@ struct llm_limits {
 };
 void provider_limits(const struct llm_reply *reply, struct llm_limits *limits);
 
-/* A stream: start, feed with what comes, end. */
+/* A stream: start, feed with what comes, end. It must live as long as the arena. */
 enum { STREAM_TEXT_MAX = HTTP_REPLY_MAX };
 void stream_init(struct llm_stream *s, const struct provider *p, struct arena *a);
 void stream_feed(struct llm_stream *s, struct str piece);

@@ -73,7 +73,7 @@ def create_collection():
     role = directus("POST", "/roles", {
         "name": "AI worker", "policies": {"create": [{"policy": {"id": policy["id"]}}], "update": [], "delete": []}})
     directus("POST", "/users", {
-        "first_name": "AI", "last_name": "Worker", "email": "worker@example.com", "role": role["id"],
+        "id": ENV["WORKER_USER"], "first_name": "AI", "last_name": "Worker", "email": "worker@example.com", "role": role["id"],
         "status": "active", "token": ENV["WORKER_TOKEN"]})
 
 
@@ -120,16 +120,39 @@ def first_model():
         die(f"asking {base}/models for a model: {error}", "check AI_OPENAI_COMPATIBLE_BASE_URL and that the server runs")
 
 
-def run_flow(event):
-    """Enqueues the flow with the event, waits; -> the job's result."""
+def read_flow():
+    """The flow file, for the provider at hand."""
     flow = json.loads((pathlib.Path(ENV["SOURCE"]) / "deploy/flows/meta-description.json").read_text())
+    flow["operations"][0]["options"].update(provider=ENV["PROVIDER"], model=ENV["MODEL"] or first_model())
+    return flow
+
+
+def create_studio_flow(options):
+    """The same for the Studio, in one operation of the extension: every new article gets its description."""
+    name = "Describe new articles"
+    options = {**options, "prompt": "Generate SEO meta description for: {{$trigger.payload.title}}\n\nContent: "
+               "{{$trigger.payload.content}}", "saveCollection": "articles", "saveField": "meta_description", "wait": True}
+    known = directus("GET", "/flows?fields=id,name,operation&limit=-1")
+    for flow in known:
+        if flow["name"] == name:
+            directus("PATCH", f"/operations/{flow['operation']}", {"options": options})
+            return
+    step(f'storing a flow "{name}" in Directus')
+    flow = directus("POST", "/flows", {
+        "name": name, "icon": "auto_awesome", "trigger": "event", "status": "active", "accountability": "all",
+        "options": {"type": "action", "scope": ["items.create"], "collections": ["articles"]}})["id"]
+    operation = directus("POST", "/operations", {
+        "flow": flow, "type": "ai-generate", "name": "Write the description", "key": "description", "position_x": 19,
+        "position_y": 1, "options": options})
+    directus("PATCH", f"/flows/{flow}", {"operation": operation["id"]})
+
+
+def run_flow(flow, event):
+    """Enqueues the flow with the event, waits; -> the job's result."""
     options = flow["operations"][0]["options"]
-    model = ENV["MODEL"] or first_model()
-    if (options["provider"], options["model"]) != (ENV["PROVIDER"], model):
-        options.update(provider=ENV["PROVIDER"], model=model)
     job = str(uuid.uuid4())
     (STATE / "job.json").write_text(json.dumps({"flow": flow, **event}))
-    step(f"enqueueing deploy/flows/meta-description.json with {options['provider']}/{model}:")
+    step(f"enqueueing deploy/flows/meta-description.json with {options['provider']}/{options['model']}:")
     print(f'   redis-cli -p {ENV["REDIS_PORT"]} XADD {DOOR} \'*\' id {job} body "$(cat {STATE}/job.json)"', flush=True)
     redis("XADD", DOOR, "*", "id", job, "reply_to", REPLIES, "body", (STATE / "job.json").read_text())
     for _ in range(600):
@@ -152,15 +175,18 @@ def show(title, value):
 def main():
     create_collection()
     event = create_article()
-    result = run_flow(event)
+    flow = read_flow()
+    result = run_flow(flow, event)
     article = directus("GET", f"/items/articles/{event['trigger']['key']}")
     show("The job's result:", {k: result.get(k) for k in ("status", "usage", "cost", "attempts", "ms", "error")})
     show(f"The article, as {DIRECTUS}/items/articles/{article['id']} answers it now:", article)
     if result["status"] != "done" or not article["meta_description"]:
         die(f"the job ended as \"{result['status']}\"", "see the error above; then run it again", STATE / "worker.log")
+    create_studio_flow(flow["operations"][0]["options"])
     print(f"""
 Next:
-  - open the Studio: {DIRECTUS}/admin   {ENV['ADMIN_EMAIL']}   {ENV['ADMIN_PASSWORD']}""")
+  - open the Studio: {DIRECTUS}/admin   {ENV['ADMIN_EMAIL']}   {ENV['ADMIN_PASSWORD']}
+    create an article there: a second later its description is written (the flow: Flows > Describe new articles)""")
     if ENV["SIMULATED"]:
         print("""  - the answer above is simulated; for a real one: AI_OPENAI_API_KEY=… deploy/quickstart
     (or AI_ANTHROPIC_API_KEY, AI_GOOGLE_API_KEY, AI_OPENAI_COMPATIBLE_BASE_URL=http://localhost:11434/v1)""")

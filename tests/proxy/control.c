@@ -41,7 +41,7 @@ static bool read_number(char **rest, uint64_t max, uint64_t *out)
 	return true;
 }
 
-/* [on WORD] TEXT */
+/* [on WORD] [skip N] TEXT */
 static const char *add_rule(struct proxy *p, char *rest, bool is_carried_out)
 {
 	struct rule *rule = &p->rules[p->rule_count];
@@ -52,6 +52,11 @@ static const char *add_rule(struct proxy *p, char *rest, bool is_carried_out)
 	if (strncmp(rest, "on ", 3) == 0) {
 		rest += 3;
 		(void)snprintf(rule->word, sizeof(rule->word), "%.31s", next_word(&rest));
+	}
+	if (strncmp(rest, "skip ", 5) == 0) {
+		rest += 5;
+		if (!read_number(&rest, 1000000, &rule->skip))
+			return "skip needs a number of commands";
 	}
 	if (*rest == '-')
 		rest++;

@@ -236,6 +236,10 @@ static bool take_rule(struct proxy *p, const char *word, struct rule *rule)
 	for (size_t i = 0; i < p->rule_count; i++) {
 		if (p->rules[i].word[0] && strcasecmp(p->rules[i].word, word) != 0)
 			continue;
+		if (p->rules[i].skip) {
+			p->rules[i].skip--;
+			continue;
+		}
 		*rule = p->rules[i];
 		p->rule_count--;
 		memmove(&p->rules[i], &p->rules[i + 1], (p->rule_count - i) * sizeof(*rule));

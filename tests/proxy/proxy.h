@@ -30,6 +30,7 @@ enum mode { MODE_PASS, MODE_REFUSE, MODE_BLACKHOLE };
 struct rule {
 	char word[32]; /* of the command; "": any */
 	char text[400];
+	uint64_t skip;       /* so many that fit pass before it */
 	bool is_carried_out; /* false: the server never sees the command */
 };
 

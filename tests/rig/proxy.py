@@ -53,13 +53,13 @@ class Proxy:
     def reset(self):
         self.say("reset")
 
-    def error(self, text, on=None):
-        """The next command (named `on`) does not reach Redis and is answered with this error."""
-        self.say(f"error {f'on {on} ' if on else ''}{text}")
+    def error(self, text, on=None, skip=0):
+        """The next command (named `on`, after `skip` others) does not reach Redis and is answered with this error."""
+        self.say(f"error {f'on {on} ' if on else ''}skip {skip} {text}")
 
-    def rewrite(self, text, on=None):
-        """The next command (named `on`) is carried out, but answered with this error."""
-        self.say(f"rewrite {f'on {on} ' if on else ''}{text}")
+    def rewrite(self, text, on=None, skip=0):
+        """The command is carried out, but answered with this error."""
+        self.say(f"rewrite {f'on {on} ' if on else ''}skip {skip} {text}")
 
     def clear(self):
         self.say("clear")

@@ -51,6 +51,13 @@ def test_an_error_keeps_its_place_in_a_pipeline(proxy, through):
     assert isinstance(error, redis_py.exceptions.ResponseError) and "injected" in str(error)
 
 
+def test_an_error_may_skip_commands(proxy, through):
+    proxy.error("ERR injected", on="ECHO", skip=2)
+    assert through.echo("a") == through.echo("a") == "a" and through.ping()
+    with pytest.raises(redis_py.exceptions.ResponseError, match="injected"):
+        through.echo("a")
+
+
 def test_refuses_and_passes_again(proxy, through):
     assert through.ping()
     proxy.refuse()
@@ -119,7 +126,7 @@ def test_subscriptions_pass(proxy, redis, through):
 
 
 def test_a_wrong_line_is_told(proxy):
-    for line in ("fly", "delay soon", "cut", "error", "error on GET"):
+    for line in ("fly", "delay soon", "cut", "error", "error on GET", "error skip few x"):
         with pytest.raises(AssertionError, match="wrong: "):
             proxy.say(line)
 

@@ -191,6 +191,7 @@ static struct journal_entry entry_of(const struct llm_call *c)
 		.cost_nano = cost.input_nano + cost.output_nano,
 		.cost_known = cost.known,
 		.deadline_ms = c->request.timeout_ms + MARGIN_MS,
+		.is_retry = c->tries > 0,
 	};
 }
 
@@ -368,6 +369,8 @@ static void fill_settle(struct llm_call *c, struct settle_call *s, bool good, st
 		.cached_tokens = c->answer.usage.cached,
 		.output_tokens = c->answer.usage.output,
 		.cost_nano = cost.input_nano + cost.output_nano,
+		.out_of_order =
+			c->failure.code == ERR_UNAVAILABLE || c->failure.code == ERR_TIMEOUT,
 		.rate_limited = c->failure.code == ERR_RATE_LIMIT,
 		.retry_after_ms = c->failure.retry_after_ms,
 		.limit_requests = limits.limit_requests,

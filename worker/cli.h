@@ -68,6 +68,9 @@ struct cli {
 	X(exec)         \
 	X(render)       \
 	X(check)        \
+	X(jobs)         \
+	X(status)       \
+	X(limits)       \
 	X(config)       \
 	X(version)
 

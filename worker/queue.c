@@ -272,6 +272,19 @@ static void run_loop(struct queue *q, uint64_t ms)
 	timeout_stop(q->loop, &q->tick_timer);
 }
 
+static void said_bye(struct send *s)
+{
+	(void)s;
+}
+
+static void say_bye(struct queue *q)
+{
+	struct send *s = send_new(q, SCRIPT_BYE, 1);
+
+	send_add_text(s, q->with->worker);
+	send_start(s, said_bye);
+}
+
 void queue_free(struct queue *q)
 {
 	struct send *next;
@@ -283,8 +296,10 @@ void queue_free(struct queue *q)
 	timeout_stop(q->loop, &q->claim_timer);
 	lease_close(q);
 	door_close(q);
-	if (q->sends && redis_is_connected(q->redis))
+	if (q->is_open && redis_is_connected(q->redis)) {
+		say_bye(q);
 		run_loop(q, LAST_WORDS_MS); /* until the last is answered */
+	}
 	for (struct send *s = q->sends; s; s = next) {
 		next = s->next;
 		call_cancel(&s->task.call, ERR_SHUTDOWN);

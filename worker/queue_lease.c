@@ -90,7 +90,8 @@ static void forget_lease(struct queue *q, const struct lease_own *o)
 		if (s->lease != o)
 			continue;
 		s->lease = NULL;
-		s->owner = NULL;
+		if (s->owner)
+			send_detach(s);
 	}
 }
 

@@ -10,6 +10,7 @@
 
 #define QUEUE_SCRIPTS(X)        \
 	X(HELLO, hello)         \
+	X(BYE, bye)             \
 	X(FILE, file)           \
 	X(CLAIM, claim)         \
 	X(RENEW, renew)         \

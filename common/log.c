@@ -6,6 +6,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/secrets.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,7 +21,7 @@ static enum log_level current_level = LOG_INFO;
 static enum log_style current_style = LOG_STYLE_RAW;
 
 static const char *const level_names[] = {
-#define X(constant, name) [LOG_##constant] = name,
+#define X(constant, name) [LOG_##constant] = (name),
 	LOG_LEVELS(X)
 #undef X
 };
@@ -60,62 +61,32 @@ const char *log_level_name(enum log_level level)
 
 /* ---- texts ---- */
 
-/* The bytes of the UTF-8 character at s, or 0 if there is none; its number in *code. */
-static size_t character(struct str s, uint32_t *code)
+/* One character so that it stays in the line and does nothing to a terminal; length 0: a byte that
+ * is none. */
+static void add_character(struct buf *line, uint32_t code, struct str bytes, bool json)
 {
-	static const struct {
-		unsigned char mask, bits;
-		uint32_t least;
-	} kinds[] = {
-		{0x80, 0x00, 0      },
-                {0xE0, 0xC0, 0x80   },
-                {0xF0, 0xE0, 0x800  },
-                {0xF8, 0xF0, 0x10000}
-        };
-	unsigned char first = (unsigned char)s.ptr[0];
-
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if ((first & kinds[i].mask) != kinds[i].bits)
-			continue;
-		*code = first & (unsigned char)~kinds[i].mask;
-		if (s.len < i + 1)
-			return 0;
-		for (size_t k = 1; k <= i; k++) {
-			unsigned char c = (unsigned char)s.ptr[k];
-
-			if ((c & 0xC0) != 0x80)
-				return 0;
-			*code = *code << 6 | (c & 0x3F);
-		}
-		if (*code < kinds[i].least || *code > 0x10FFFF || (*code >> 11) == 0x1B)
-			return 0;
-		return i + 1;
-	}
-	return 0;
+	if (bytes.len == 0)
+		(void)buf_add_text(line, "\xEF\xBF\xBD"); /* U+FFFD */
+	else if (code == '\n' || code == '\t')
+		(void)buf_add_text(line, code == '\n' ? "\\n" : "\\t");
+	else if (code < 0x20 || (code >= 0x7F && code < 0xA0))
+		(void)buf_printf(line, "\\u%04x", code);
+	else if (json && (code == '"' || code == '\\'))
+		(void)buf_printf(line, "\\%c", (char)code);
+	else
+		(void)buf_add_str(line, bytes);
 }
 
-/* Appends the text so that it stays in one line and does nothing to a terminal. */
 static void add_escaped(struct buf *line, struct str text, bool json)
 {
 	size_t at = 0;
 
 	while (at < text.len && at < TEXT_MAX) {
-		uint32_t code = 0;
 		struct str rest = {text.ptr + at, text.len - at};
-		size_t length = character(rest, &code);
+		size_t length = utf8_strict(rest), next = 0;
+		uint32_t code = length ? utf8_next(rest, &next) : UTF8_REPLACEMENT;
 
-		if (length == 0)
-			(void)buf_add_text(line, "\xEF\xBF\xBD"); /* U+FFFD */
-		else if (code == '\n')
-			(void)buf_add_text(line, "\\n");
-		else if (code == '\t')
-			(void)buf_add_text(line, "\\t");
-		else if (code < 0x20 || (code >= 0x7F && code < 0xA0))
-			(void)buf_printf(line, "\\u%04x", code);
-		else if (json && (code == '"' || code == '\\'))
-			(void)buf_printf(line, "\\%c", (char)code);
-		else
-			(void)buf_add(line, rest.ptr, length);
+		add_character(line, code, (struct str){rest.ptr, length}, json);
 		at += length ? length : 1;
 	}
 	if (at < text.len)

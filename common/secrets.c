@@ -314,7 +314,7 @@ void secrets_mask_json(struct arena *a, struct cJSON *value)
 
 static void mask_field(struct arena *a, char *field, size_t size)
 {
-	struct str masked = secrets_mask(a, str_of(field));
+	struct str masked = secrets_mask(a, (struct str){field, strlen(field)});
 
 	if (masked.ptr == field)
 		return;

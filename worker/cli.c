@@ -145,10 +145,29 @@ static void keep_shared(struct reader *r, size_t option, const char *value)
 		r->cli->env_file = value;
 }
 
+/* The value of an option: behind "=", else the next word; "" if it takes none. NULL: it is missing, or
+ * not wanted, which has been told. */
+static const char *read_value(struct reader *r, const struct cli_option *option, const char *equals)
+{
+	if (!option->value_name) {
+		if (!equals)
+			return "";
+		(void)cli_wrong_use(r->cli, "option '--%s' takes no value", option->name);
+		return NULL;
+	}
+	if (equals)
+		return equals + 1;
+	if (*r->words)
+		return *r->words++;
+	(void)cli_wrong_use(r->cli, "option '--%s' needs a value (%s)", option->name,
+			    option->value_name);
+	return NULL;
+}
+
 /* Reads "--name", "--name=value" or "--name" "value". */
 static bool read_option(struct reader *r)
 {
-	const char *word = *r->words++ + 2, *equals = strchr(word, '='), *value = "";
+	const char *word = *r->words++ + 2, *equals = strchr(word, '='), *value;
 	struct str name = {word, equals ? (size_t)(equals - word) : strlen(word)};
 	const struct cli_option *own = r->cli->command ? r->cli->command->options : NULL;
 	const struct cli_option *option = find_option(own, name);
@@ -156,21 +175,9 @@ static bool read_option(struct reader *r)
 
 	if (!option && !shared)
 		return unknown_option(r->cli, name);
-	if (!(option ? option : shared)->value_name) {
-		if (equals) {
-			(void)cli_wrong_use(r->cli, "option '--%.*s' takes no value",
-					    STR_ARGS(name));
-			return false;
-		}
-	} else {
-		value = equals ? equals + 1 : *r->words;
-		if (!value) {
-			(void)cli_wrong_use(r->cli, "option '--%.*s' needs a value (%s)",
-					    STR_ARGS(name), (option ? option : shared)->value_name);
-			return false;
-		}
-		r->words += !equals;
-	}
+	value = read_value(r, option ? option : shared, equals);
+	if (!value)
+		return false;
 	if (option)
 		r->cli->values[option - own] = value;
 	else

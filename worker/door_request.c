@@ -419,6 +419,7 @@ static bool take_piece(struct request *r, const char *piece, size_t len)
 	return r->refused.code == ERR_OK || buf_overflowed(&r->body);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): its parameters are libmicrohttpd's */
 enum MHD_Result request_handle(void *arg, struct MHD_Connection *connection, const char *url,
 			       const char *method, const char *version, const char *piece,
 			       size_t *piece_len, void **state)

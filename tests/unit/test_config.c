@@ -110,76 +110,76 @@ TEST(sizes_have_units)
 				 cases[i].bytes);
 }
 
+/* clang-format off */
+static const struct {
+	const char *value, *expected;
+} bad_values[] = {
+	{"AI_ENABLED=maybe", "AI_ENABLED is 'maybe' (environment), expected true or false"},
+	{"WORKER_LEASE=15x",
+	 "expected a time such as 500ms, 15s, 5m or 24h, from 1s to 1h"},
+	{"WORKER_LEASE=-5s", "WORKER_LEASE is '-5s'"},
+	{"WORKER_LEASE=2h", "from 1s to 1h"},
+	{"WORKER_LEASE=1e3", "WORKER_LEASE is '1e3'"},
+	{"WORKER_LEASE=99999999999999999999", "expected a time"},
+	{"WORKER_LEASE=0x10", "expected a time"},
+	{"WORKER_CONCURRENCY=0", "expected a whole number from 1 to 10000"},
+	{"WORKER_CONCURRENCY=1.5", "expected a whole number"},
+	{"WORKER_CONCURRENCY=5s", "expected a whole number"},
+	{"JOB_MAX_BYTES=100gb",
+	 "expected a size such as 4096, 64kb or 1mb, from 1kb to 64mb"},
+	{"WORKER_ON_AMBIGUOUS=pay", "expected one of retry|hold"},
+	{"LOG_LEVEL=loud", "expected one of silent|fatal|error|warn|info|debug|trace"},
+	{"DIRECTUS_URL=cms.example.com", "expected a URL such as"},
+	{"DIRECTUS_URL=http://", "expected a URL such as"},
+	{"DIRECTUS_URL=https://a b", "expected a URL such as"},
+	{"AI_OPENAI_BASE_URL=https://a/v1?x=1", "without ? and #"},
+	{"REDIS=http://localhost", "expected redis://host:port"},
+	{"REDIS_PORT=65536", "expected a whole number from 1 to 65535"},
+	{"WORKER_HTTP_ADDRESS=localhost", "expected host:port, :port or a port"},
+	{"WORKER_HTTP_ADDRESS=localhost:99999", "expected host:port"},
+	{"QUEUE_PREFIX=my queue:", "expected a name of letters"},
+	{"DIRECTUS_TOKEN=two\nlines", "DIRECTUS_TOKEN is '--redacted--' (environment)"},
+	{"WORKER_ON_DEAD=ftp://x/secret", "WORKER_ON_DEAD is '--redacted--'"},
+	{"AI_DEFAULT_MODEL=gpt-4o", "expected provider:model"},
+	{"AI_DEFAULT_MODEL=opnai:gpt-4o", "expected provider:model"},
+	{"IMPORT_IP_DENY_LIST=10.0.0.0/99", "IMPORT_IP_DENY_LIST"},
+	{"REDIS_PASSWORD_FILE=/no/such/file", "expected a file that can be read"},
+	{"AI_LIMITS=json:{}", "expected a JSON array: json:[...]"},
+	{"AI_LIMITS=json:[{", "expected JSON (line 1, column 3"},
+	{"AI_LIMITS=[{\"rpm\":1}]", "expected a 'scope' in entry 1"},
+	{"AI_LIMITS=[{\"scope\":\"*\"}]", "expected at least one limit"},
+	{"AI_LIMITS=[{\"scope\":\"openai\",\"rpms\":1}]",
+	 "'rpm' instead of 'rpms' in entry 1"},
+	{"AI_LIMITS=[{\"scope\":\"openai\",\"rpm\":\"5\"}]", "expected a number as 'rpm'"},
+	{"AI_LIMITS=[{\"scope\":\"openai\",\"rpm\":0}]", "a number above 0 as 'rpm'"},
+	{"AI_LIMITS=[{\"scope\":\"opnai\",\"rpm\":1}]", "not 'opnai'"},
+	{"AI_LIMITS=[{\"scope\":\"team:x\",\"rpm\":1}]", "not 'team:x'"},
+	{"AI_LIMITS=[{\"scope\":\"*\",\"budgetUsd\":1,\"period\":\"week\"}]",
+	 "one of hour|day|month|total as 'period'"},
+	{"AI_MODELS=[{\"id\":\"x\"}]", "expected a 'provider' in entry 1"},
+	{"AI_MODELS=[{\"provider\":\"openai\"}]", "expected an 'id' in entry 1"},
+	{"AI_MODELS=[{\"provider\":\"openai\",\"id\":\"x\",\"limit\":{\"context\":\"big\"}}]",
+	 "a number as 'context' of 'limit' in entry 1"},
+	{"AI_OPENAI_COMPATIBLE_PRESET=olama", "expected one of generic|azure"},
+	{"AI_OPENAI_AUTH=basic", "expected one of bearer|x-api-key|api-key|none"},
+	{"AI_OPENAI_HEADERS=json:[{\"header\":\"a b\",\"value\":\"x\"}]",
+	 "a header's name"},
+	{"AI_OPENAI_HEADERS=json:{\"X-A\":\"a\\nb\"}",
+	 "a text in one line as the value of 'X-A'"},
+	{"AI_OPENAI_HEADERS=json:{\"X-A\":1}", "a text in one line as the value of 'X-A'"},
+	{"AI_CREDENTIAL_X_PROVIDER=nobody", "expected the id of a provider"},
+};
+/* clang-format on */
+
 TEST(a_bad_value_is_told_with_name_value_and_what_was_expected)
 {
-	/* clang-format off */
-	static const struct {
-		const char *value, *expected;
-	} cases[] = {
-		{"AI_ENABLED=maybe", "AI_ENABLED is 'maybe' (environment), expected true or false"},
-		{"WORKER_LEASE=15x",
-		 "expected a time such as 500ms, 15s, 5m or 24h, from 1s to 1h"},
-		{"WORKER_LEASE=-5s", "WORKER_LEASE is '-5s'"},
-		{"WORKER_LEASE=2h", "from 1s to 1h"},
-		{"WORKER_LEASE=1e3", "WORKER_LEASE is '1e3'"},
-		{"WORKER_LEASE=99999999999999999999", "expected a time"},
-		{"WORKER_LEASE=0x10", "expected a time"},
-		{"WORKER_CONCURRENCY=0", "expected a whole number from 1 to 10000"},
-		{"WORKER_CONCURRENCY=1.5", "expected a whole number"},
-		{"WORKER_CONCURRENCY=5s", "expected a whole number"},
-		{"JOB_MAX_BYTES=100gb",
-		 "expected a size such as 4096, 64kb or 1mb, from 1kb to 64mb"},
-		{"WORKER_ON_AMBIGUOUS=pay", "expected one of retry|hold"},
-		{"LOG_LEVEL=loud", "expected one of silent|fatal|error|warn|info|debug|trace"},
-		{"DIRECTUS_URL=cms.example.com", "expected a URL such as"},
-		{"DIRECTUS_URL=http://", "expected a URL such as"},
-		{"DIRECTUS_URL=https://a b", "expected a URL such as"},
-		{"AI_OPENAI_BASE_URL=https://a/v1?x=1", "without ? and #"},
-		{"REDIS=http://localhost", "expected redis://host:port"},
-		{"REDIS_PORT=65536", "expected a whole number from 1 to 65535"},
-		{"WORKER_HTTP_ADDRESS=localhost", "expected host:port, :port or a port"},
-		{"WORKER_HTTP_ADDRESS=localhost:99999", "expected host:port"},
-		{"QUEUE_PREFIX=my queue:", "expected a name of letters"},
-		{"DIRECTUS_TOKEN=two\nlines", "DIRECTUS_TOKEN is '--redacted--' (environment)"},
-		{"WORKER_ON_DEAD=ftp://x/secret", "WORKER_ON_DEAD is '--redacted--'"},
-		{"AI_DEFAULT_MODEL=gpt-4o", "expected provider:model"},
-		{"AI_DEFAULT_MODEL=opnai:gpt-4o", "expected provider:model"},
-		{"IMPORT_IP_DENY_LIST=10.0.0.0/99", "IMPORT_IP_DENY_LIST"},
-		{"REDIS_PASSWORD_FILE=/no/such/file", "expected a file that can be read"},
-		{"AI_LIMITS=json:{}", "expected a JSON array: json:[...]"},
-		{"AI_LIMITS=json:[{", "expected JSON (line 1, column 3"},
-		{"AI_LIMITS=[{\"rpm\":1}]", "expected a 'scope' in entry 1"},
-		{"AI_LIMITS=[{\"scope\":\"*\"}]", "expected at least one limit"},
-		{"AI_LIMITS=[{\"scope\":\"openai\",\"rpms\":1}]",
-		 "'rpm' instead of 'rpms' in entry 1"},
-		{"AI_LIMITS=[{\"scope\":\"openai\",\"rpm\":\"5\"}]", "expected a number as 'rpm'"},
-		{"AI_LIMITS=[{\"scope\":\"openai\",\"rpm\":0}]", "a number above 0 as 'rpm'"},
-		{"AI_LIMITS=[{\"scope\":\"opnai\",\"rpm\":1}]", "not 'opnai'"},
-		{"AI_LIMITS=[{\"scope\":\"team:x\",\"rpm\":1}]", "not 'team:x'"},
-		{"AI_LIMITS=[{\"scope\":\"*\",\"budgetUsd\":1,\"period\":\"week\"}]",
-		 "one of hour|day|month|total as 'period'"},
-		{"AI_MODELS=[{\"id\":\"x\"}]", "expected a 'provider' in entry 1"},
-		{"AI_MODELS=[{\"provider\":\"openai\"}]", "expected an 'id' in entry 1"},
-		{"AI_MODELS=[{\"provider\":\"openai\",\"id\":\"x\",\"limit\":{\"context\":\"big\"}}]",
-		 "a number as 'context' of 'limit' in entry 1"},
-		{"AI_OPENAI_COMPATIBLE_PRESET=olama", "expected one of generic|azure"},
-		{"AI_OPENAI_AUTH=basic", "expected one of bearer|x-api-key|api-key|none"},
-		{"AI_OPENAI_HEADERS=json:[{\"header\":\"a b\",\"value\":\"x\"}]",
-		 "a header's name"},
-		{"AI_OPENAI_HEADERS=json:{\"X-A\":\"a\\nb\"}",
-		 "a text in one line as the value of 'X-A'"},
-		{"AI_OPENAI_HEADERS=json:{\"X-A\":1}", "a text in one line as the value of 'X-A'"},
-		{"AI_CREDENTIAL_X_PROVIDER=nobody", "expected the id of a provider"},
-	};
-	/* clang-format on */
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(bad_values); i++) {
 		struct config_report report;
 
-		assert_null(load(*state, ENVIRONMENT(cases[i].value), &report));
+		assert_null(load(*state, ENVIRONMENT(bad_values[i].value), &report));
 		assert_int_equal(report.error_count, 1);
-		if (!strstr(report.errors[0], cases[i].expected))
-			fail_msg("'%s' lacks '%s'", report.errors[0], cases[i].expected);
+		if (!strstr(report.errors[0], bad_values[i].expected))
+			fail_msg("'%s' lacks '%s'", report.errors[0], bad_values[i].expected);
 	}
 }
 

@@ -100,16 +100,18 @@ TEST(text_without_secrets_is_not_copied)
 
 TEST(bytes_of_any_value_are_searched_to_the_end)
 {
+	static const char secret[] = {0, 's', 'e', 'c', 'r', 'e', 't', '\xff', '!'};
 	char text[300];
 	struct str masked;
 
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (char)i;
-	memcpy(text + sizeof(text) - 9, "\0secret\xff!", 9);
-	secrets_add((struct str){"\0secret\xff!", 9});
+	memcpy(text + sizeof(text) - sizeof(secret), secret, sizeof(secret));
+	secrets_add((struct str){secret, sizeof(secret)});
 	masked = secrets_mask(*state, (struct str){text, sizeof(text)});
-	assert_int_equal(masked.len, sizeof(text) - 9 + strlen(SECRET_MASK));
-	assert_memory_equal(masked.ptr + sizeof(text) - 9, SECRET_MASK, strlen(SECRET_MASK));
+	assert_int_equal(masked.len, sizeof(text) - sizeof(secret) + strlen(SECRET_MASK));
+	assert_memory_equal(masked.ptr + sizeof(text) - sizeof(secret), SECRET_MASK,
+			    strlen(SECRET_MASK));
 }
 
 /* The leaps over the text must miss nothing, wherever the secrets stand: compared with looking at

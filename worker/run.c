@@ -228,13 +228,23 @@ static cJSON *render(struct run *r, struct error *err)
 	return rendered;
 }
 
+static void tell_piece(struct op_call *c, struct str text)
+{
+	struct run *r = container_of(c, struct run, op);
+
+	queue_piece(r->with.lease, r->pieces++, text);
+}
+
 static void prepare_operation(struct run *r)
 {
+	bool tells = r->with.job->stream && r->with.lease;
+
 	r->op = (struct op_call){
 		.op = r->node->op,
 		.use = r->with.use,
 		.origin = &r->origin,
-		.journal = r->with.journal,
+		.journal = &r->budget.journal,
+		.piece = tells ? tell_piece : NULL,
 		.spawner = r->with.spawner,
 		.arena = r->arena,
 		.job_id = r->with.job->id,
@@ -383,6 +393,7 @@ struct run *run_new(const struct run_options *options)
 		.accountability = job->accountability,
 		.trusted = job->is_signed,
 	};
+	budget_init(&r->budget, options->journal, r);
 	chain_init(&r->chain, r->arena, &start);
 	return r;
 }

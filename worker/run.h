@@ -23,6 +23,7 @@
 #include "common/loop.h"
 #include "common/task.h"
 #include "operations/operation.h"
+#include "worker/budget.h"
 #include "worker/chain.h"
 #include "worker/job.h"
 #include "worker/queue.h"
@@ -74,6 +75,8 @@ struct run {
 	void *owner; /* of whoever started it */
 
 	/* its own */
+	struct budget budget; /* before the journal */
+	uint64_t pieces;      /* of streamed answers, told so far */
 	struct op_call op;
 	struct step_call store;
 	struct sleep_call nap;

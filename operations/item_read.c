@@ -8,6 +8,7 @@
 
 enum {
 	PAGE = 200,
+	DEFAULT_LIMIT = 100,
 	QUERY_TEXT_MAX = 4000, /* a longer one does not go into a URL */
 	ROWS_MAX_BYTES = 32 * 1024 * 1024
 };
@@ -41,7 +42,7 @@ static double number_of(const cJSON *query, const char *name, double otherwise)
 static bool wants_pages(struct state *s)
 {
 	const cJSON *query = s->items.query;
-	double limit = number_of(query, "limit", PAGE / 2);
+	double limit = number_of(query, "limit", DEFAULT_LIMIT);
 
 	if (json_get(query, "aggregate") || json_get(query, "group") || json_get(query, "groupBy"))
 		return false;

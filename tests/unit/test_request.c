@@ -97,25 +97,25 @@ TEST(bodies_go_out_as_directus_sends_them)
 		const char *type; /* NULL: no such header */
 		const char *body;
 	} rows[] = {
-		{"'body':{'a':1}",								  "application/json",                  "{\"a\":1}"                                  },
-		{"'body':[1]",								      "application/json",                  "[1]"                                        },
-		{"'body':5",									"application/json",                  "5"                                          },
-		{"'body':true",								     "application/json",                  "true"                                       },
-		{"'body':null",								     "application/json",                  "null"                                       },
-		{"'body':' {\\\"a\\\": 1} '",						       "application/json",                  "{\"a\": 1}"                                 },
-		{"'body':'hello'",								  "application/x-www-form-urlencoded", "hello"                                      },
-		{"'body':''",								       NULL,                                ""					   },
-		{"'x':1",									   NULL,				""					   },
+		{"'body':{'a':1}",								  "application/json",                  "{\"a\":1}" },
+		{"'body':[1]",								      "application/json",                  "[1]"       },
+		{"'body':5",									"application/json",                  "5"         },
+		{"'body':true",								     "application/json",                  "true"      },
+		{"'body':null",								     "application/json",                  "null"      },
+		{"'body':' {\\\"a\\\": 1} '",						       "application/json",                  "{\"a\": 1}"},
+		{"'body':'hello'",								  "application/x-www-form-urlencoded", "hello"     },
+		{"'body':''",								       NULL,                                ""          },
+		{"'x':1",									   NULL,				""          },
 		{"'body':{'a':1},'headers':[{'header':'content-type','value':'text/plain'}]",
-		 "application/json",												     "{\"a\":1}"                                  },
+		 "application/json",												     "{\"a\":1}" },
 		{"'body':'hello','headers':[{'header':'Content-Type','value':'application/json'}]",
-		 "application/json",												     "\"hello\""                                  },
+		 "application/json",												     "\"hello\"" },
 		{"'body':'hello','headers':[{'header':'Content-Type','value':'text/plain'}]",
-		 "text/plain",													   "hello"				      },
+		 "text/plain",													   "hello"     },
 		{"'body':{'a':1,'b':'x "
 		 "y','c':{'d':[1,2]},'e':null},'headers':[{'header':'Content-Type',"
-		 "'value':'application/x-www-form-urlencoded'}]",										  "application/x-www-form-urlencoded",
-		 "a=1&b=x+y&c%5Bd%5D%5B%5D=1&c%5Bd%5D%5B%5D=2&e="},
+		 "'value':'application/x-www-form-urlencoded'}]",		  "application/x-www-form-urlencoded",
+		 "a=1&b=x+y&c%5Bd%5D%5B%5D=1&c%5Bd%5D%5B%5D=2&e="										    },
 	};
 	struct world *w = *state;
 

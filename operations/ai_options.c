@@ -4,6 +4,7 @@
 #include "common/digest.h"
 #include "common/template_filter.h"
 #include "common/utf8.h"
+#include "operations/schema.h"
 #include "operations/services.h"
 
 #include <math.h>
@@ -316,6 +317,9 @@ static bool read_format(const struct reader *o, struct error *err)
 					    [OUTPUT_MARKDOWN] = "markdown",
 					    [OUTPUT_HTML] = "html"};
 	const char *name = text_option(o, "outputFormat", NULL);
+	cJSON *unknown = NULL;
+	const cJSON *place;
+	struct error why;
 
 	for (size_t i = 0; name && i < ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -324,8 +328,19 @@ static bool read_format(const struct reader *o, struct error *err)
 		o->r->format = OUTPUT_JSON;
 	if (!json_option(o, "outputSchema", &o->r->schema, err))
 		return false;
-	if (o->r->schema)
-		o->r->format = OUTPUT_JSON;
+	if (!o->r->schema)
+		return true;
+	o->r->format = OUTPUT_JSON;
+	if (!schema_check(o->arena, o->r->schema, &unknown, &why))
+		return fail(err, ERR_INVALID_PAYLOAD, "option 'outputSchema': %s", why.text);
+	json_each(place, unknown) {
+		json_push(o->warnings,
+			  json_text(o->arena,
+				    arena_printf(o->arena,
+						 "option 'outputSchema': %.80s is not known "
+						 "and not checked",
+						 place->valuestring)));
+	}
 	return true;
 }
 

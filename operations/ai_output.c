@@ -1,6 +1,8 @@
 #include "operations/ai_output.h"
 
 #include "common/utf8.h"
+#include "operations/html.h"
+#include "operations/schema.h"
 
 /* ---- how it ended ---- */
 
@@ -119,6 +121,7 @@ static struct str without_thoughts(struct str text, struct ai_output *out, struc
 static bool read_json(const struct ai_request *r, struct str text, struct ai_output *out,
 		      struct arena *a, struct error *err)
 {
+	struct str faults = {NULL, 0};
 	struct error why, ignored;
 
 	text = without_fence(text);
@@ -127,8 +130,24 @@ static bool read_json(const struct ai_request *r, struct str text, struct ai_out
 		out->data = json_parse_rounding(a, from_bracket(text), &ignored);
 	if (!out->data)
 		return fail(err, ERR_INVALID_OUTPUT, "the answer is no JSON: %s", why.text);
+	if (r->schema)
+		faults = schema_validate(a, r->schema, out->data);
+	if (faults.len)
+		return fail(err, ERR_INVALID_OUTPUT, "the answer does not fit the schema: %.*s",
+			    STR_ARGS(faults));
 	out->content = json_print(a, out->data).ptr;
-	(void)r;
+	return true;
+}
+
+/* What a model writes ends up on public pages. */
+static bool clean_html(struct str *text, struct arena *a, struct error *err)
+{
+	struct error why;
+
+	if (!html_sanitize(a, *text, text, &why))
+		return fail(err, ERR_INVALID_OUTPUT, "%s", why.text);
+	if (is_blank(*text))
+		return fail(err, ERR_INVALID_OUTPUT, "the answer holds no HTML that may be shown");
 	return true;
 }
 
@@ -200,6 +219,8 @@ bool ai_output_read(const struct ai_request *r, const struct llm_call *c, bool l
 		text = without_fence(text);
 	if (r->preset || r->max_length)
 		text = without_quotes(utf8_trim(text));
+	if (r->format == OUTPUT_HTML && !clean_html(&text, a, err))
+		return false;
 	out->content = arena_strndup(a, text.ptr, text.len);
 	return check_length(r, last, out, a, err);
 }

@@ -17,80 +17,105 @@ const struct preset preset_openai = {
 	.responses = true,
 };
 
-static const struct preset presets[] = {
-  /* The subset that every server knows. */
-	{.name = "generic",       .auth = AUTH_BEARER, .max_tokens_name = "max_tokens", .call_id = true},
-	{ .name = "azure",
-	 .auth = AUTH_API_KEY,
-	 .max_tokens_name = "max_completion_tokens",
-	 .usage_in_stream = true,
-	 .schema = true,
-	 .effort = true,
-	 .detail = true,
-	 .pdf_file = true,
-	 .call_id = true,
-	 .responses = true},
- /* Answers 422 to any field it does not know. */
-	{										 .name = "mistral",
-	 .default_url = "https://api.mistral.ai/v1",
-	 .auth = AUTH_BEARER,
-	 .max_tokens_name = "max_tokens",
-	 .schema = true,
-	 .effort = true,
-	 .effort_high_or_none = true,
-	 .pdf_url = true,
-	 .call_id = true},
- /* Loads the model at the first call; cuts a prompt that is longer than its window. */
-	{										   .name = "ollama",
-	 .default_url = "http://localhost:11434/v1",
-	 .auth = AUTH_BEARER,
-	 .max_tokens_name = "max_tokens",
-	 .usage_in_stream = true,
-	 .schema = true,
-	 .effort = true,
-	 .call_id = true,
-	 .context_option = true,
-	 .cuts_silently = true,
-	 .is_free = true,
-	 .context = 4096,
-	 .concurrency = 1,
-	 .patience_ms = 600000},
-	{									      .name = "lmstudio",
-	 .default_url = "http://localhost:1234/v1",
-	 .auth = AUTH_BEARER,
-	 .max_tokens_name = "max_tokens",
-	 .usage_in_stream = true,
-	 .schema = true,
-	 .call_id = true,
-	 .cuts_silently = true,
-	 .is_free = true,
-	 .concurrency = 1,
-	 .patience_ms = 600000},
-	{										  .name = "llamacpp",
-	 .default_url = "http://localhost:8080/v1",
-	 .auth = AUTH_BEARER,
-	 .max_tokens_name = "max_tokens",
-	 .usage_in_stream = true,
-	 .schema = true,
-	 .call_id = true,
-	 .is_free = true,
-	 .concurrency = 1,
-	 .patience_ms = 600000},
-	{								  .name = "vllm",
-	 .auth = AUTH_BEARER,
-	 .max_tokens_name = "max_tokens",
-	 .usage_in_stream = true,
-	 .schema = true,
-	 .call_id = true,
-	 .is_free = true},
+/* The subset that every server knows. */
+static const struct preset generic = {
+	.name = "generic",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.call_id = true,
+};
+
+static const struct preset azure = {
+	.name = "azure",
+	.auth = AUTH_API_KEY,
+	.max_tokens_name = "max_completion_tokens",
+	.usage_in_stream = true,
+	.schema = true,
+	.effort = true,
+	.detail = true,
+	.pdf_file = true,
+	.call_id = true,
+	.responses = true,
+};
+
+/* Answers 422 to any field it does not know. */
+static const struct preset mistral = {
+	.name = "mistral",
+	.default_url = "https://api.mistral.ai/v1",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.schema = true,
+	.effort = true,
+	.effort_high_or_none = true,
+	.pdf_url = true,
+	.call_id = true,
+};
+
+/* Loads the model at the first call; cuts a prompt that is longer than its window. */
+static const struct preset ollama = {
+	.name = "ollama",
+	.default_url = "http://localhost:11434/v1",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.usage_in_stream = true,
+	.schema = true,
+	.effort = true,
+	.call_id = true,
+	.context_option = true,
+	.cuts_silently = true,
+	.is_free = true,
+	.context = 4096,
+	.concurrency = 1,
+	.patience_ms = 600000,
+};
+
+static const struct preset lmstudio = {
+	.name = "lmstudio",
+	.default_url = "http://localhost:1234/v1",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.usage_in_stream = true,
+	.schema = true,
+	.call_id = true,
+	.cuts_silently = true,
+	.is_free = true,
+	.concurrency = 1,
+	.patience_ms = 600000,
+};
+
+static const struct preset llamacpp = {
+	.name = "llamacpp",
+	.default_url = "http://localhost:8080/v1",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.usage_in_stream = true,
+	.schema = true,
+	.call_id = true,
+	.is_free = true,
+	.concurrency = 1,
+	.patience_ms = 600000,
+};
+
+static const struct preset vllm = {
+	.name = "vllm",
+	.auth = AUTH_BEARER,
+	.max_tokens_name = "max_tokens",
+	.usage_in_stream = true,
+	.schema = true,
+	.call_id = true,
+	.is_free = true,
+};
+
+static const struct preset *const presets[] = {
+	&generic, &azure, &mistral, &ollama, &lmstudio, &llamacpp, &vllm,
 };
 
 const struct preset *preset_find(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_LEN(presets); i++)
-		if (strcasecmp(presets[i].name, name) == 0)
-			return &presets[i];
-	return name ? NULL : &presets[0];
+		if (strcasecmp(presets[i]->name, name) == 0)
+			return presets[i];
+	return name ? NULL : &generic;
 }
 
 enum auth_style auth_find(const char *name)

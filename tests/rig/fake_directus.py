@@ -8,12 +8,14 @@ import re
 import threading
 import time
 import urllib.parse
+import uuid
 
 
 class FakeDirectus:
     def __init__(self):
         self.items = {}      # collection -> key as text -> item
         self.flows = {}      # id -> flow as Directus stores it
+        self.files = {}      # id -> (type, bytes)
         self.requests = []   # dicts: method, path, query, headers, body, at
         self.broken = None   # (status, body): the answer to everything
         self.delay = 0       # seconds before each answer
@@ -47,6 +49,12 @@ class FakeDirectus:
         with self.lock:
             self.items.setdefault(collection, {})[str(item["id"])] = item
 
+    def add_file(self, type, content):
+        """-> the id of a new file."""
+        id = str(uuid.uuid4())
+        self.files[id] = type, content
+        return id
+
     def item(self, collection, key):
         return self.items[collection][str(key)]
 
@@ -67,10 +75,14 @@ class FakeDirectus:
         with self.lock:
             self.requests.append(request)
             status, answer = self.broken or self.answer(request)
-        text = b"" if answer is None else json.dumps(answer).encode()
+        type = "application/json; charset=utf-8"
+        if isinstance(answer, tuple):
+            type, text = answer
+        else:
+            text = b"" if answer is None else json.dumps(answer).encode()
         handler.send_response(status)
         if answer is not None:
-            handler.send_header("Content-Type", "application/json; charset=utf-8")
+            handler.send_header("Content-Type", type)
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
@@ -82,11 +94,23 @@ class FakeDirectus:
             return 200, {"data": {"id": "worker", "role": "worker"}}
         if request["path"].startswith("/flows"):
             return self.answer_flows(request)
+        file = re.fullmatch(r"/(files|assets)/([^/]+)", request["path"])
+        if file:
+            return self.answer_file(file[1], file[2])
         found = re.fullmatch(r"/items/(\w+)(?:/([^/]+))?", request["path"])
         if not found:
             return 404, {"errors": [{"message": "Route doesn't exist.", "extensions": {"code": "ROUTE_NOT_FOUND"}}]}
         items = self.items.setdefault(found[1], {})
         return self.answer_item(items, found[2], request) if found[2] else self.answer_items(items, request)
+
+    def answer_file(self, kind, id):
+        if id not in self.files:
+            return FORBIDDEN
+        type, content = self.files[id]
+        if kind == "assets":
+            return 200, (type, content)
+        return 200, {"data": {"id": id, "type": type, "filesize": str(len(content)), "title": "A file",
+                              "filename_download": f"file.{type.split('/')[1]}"}}
 
     def answer_flows(self, request):
         key = request["path"].removeprefix("/flows").strip("/")

@@ -1,0 +1,90 @@
+"""Provider servers that others wrote, from npm: aimock answers and breaks, Prism checks bodies against OpenAPI.
+
+They are kept in FLOW_WORKER_CACHE (~/.cache/flow-worker). Without network and without a copy the tests are skipped."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+import requests
+
+from processes import TESTS, Process, free_port, wait_for
+
+PACKAGES = {"@copilotkit/aimock": "1.43.0", "@stoplight/prism-cli": "5.14.2"}
+SPECS = pathlib.Path(os.environ.get("PROVIDER_SPECS") or TESTS.parent.parent / "shared" / "specs")
+
+
+def _cache():
+    home = os.environ.get("FLOW_WORKER_CACHE") or pathlib.Path.home() / ".cache" / "flow-worker"
+    return pathlib.Path(home) / ("mocks-" + "-".join(PACKAGES.values()))
+
+
+def installed():
+    """The folder with the packages; skips the tests of the calling file if they can not be had."""
+    folder = _cache()
+    if (folder / "complete").exists():
+        return folder
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed", allow_module_level=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
+    done = subprocess.run(
+        ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        pytest.skip(f"npm could not install {PACKAGES}: {done.stderr.strip()[-300:]}", allow_module_level=True)
+    (folder / "complete").touch()
+    return folder
+
+
+def specifications(*names):
+    """Skips the tests of the calling file if the providers' OpenAPI descriptions are not there."""
+    missing = [str(SPECS / name) for name in names if not (SPECS / name).exists()]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: name their folder in PROVIDER_SPECS", allow_module_level=True)
+
+
+class _Server:
+    def __init__(self, program, arguments, log, path):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        program = installed() / "node_modules" / ".bin" / program
+        self.process = Process(["node", program, *arguments, "-p", self.port], log)
+        wait_for(lambda: self._answers(path), f"{program.name} answers", timeout=60)
+
+    def _answers(self, path):
+        assert self.process.is_running(), self.process.log[-4000:]
+        try:
+            return requests.get(self.url + path, timeout=5) is not None
+        except requests.ConnectionError:
+            return False
+
+    def stop(self):
+        self.process.kill()
+
+
+class Prism(_Server):
+    """Answers 200 to what fits the specification, 422 and the field's name to what does not."""
+
+    def __init__(self, specification, log):
+        super().__init__("prism", ["mock", SPECS / specification], log, "/")
+
+    def post(self, path, body, headers):
+        return requests.post(self.url + path, json=body, headers=headers, timeout=60)
+
+
+class Aimock(_Server):
+    """Answers by its file of fixtures, speaks every format, keeps a journal."""
+
+    def __init__(self, fixtures, log):
+        super().__init__("llmock", ["-f", fixtures, "--strict", "--log-level", "warn"], log, "/health")
+
+    def journal(self):
+        answer = requests.get(f"{self.url}/__aimock/journal", timeout=60).json()
+        return answer["entries"] if isinstance(answer, dict) else answer
+
+    def forget(self):
+        requests.delete(f"{self.url}/__aimock/journal", timeout=60)

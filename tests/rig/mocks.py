@@ -87,4 +87,4 @@ class Aimock(_Server):
         return answer["entries"] if isinstance(answer, dict) else answer
 
     def forget(self):
-        requests.delete(f"{self.url}/__aimock/journal", timeout=60)
+        requests.post(f"{self.url}/__aimock/reset/journal", timeout=60).raise_for_status()

@@ -87,6 +87,14 @@ void run_until_made(struct rig *g, size_t count)
 	g->stops_on_change = false;
 }
 
+void run_until_lost(struct rig *g, size_t count)
+{
+	g->stops_on_change = true;
+	while (g->lost < count)
+		loop_run(g->loop);
+	g->stops_on_change = false;
+}
+
 static void stop_loop(struct timeout *t)
 {
 	(void)t;

@@ -49,6 +49,8 @@ void run(struct rig *g);
 
 /* Until the connection has been made so often. */
 void run_until_made(struct rig *g, size_t count);
+/* Until it has been told so often that there is none. */
+void run_until_lost(struct rig *g, size_t count);
 /* Until the server's reply to the command contains the text. */
 void run_until_said(struct rig *g, struct redis_server *s, const char *text, const char *command);
 

@@ -16,6 +16,7 @@ TEST(commands_wait_for_a_server_that_comes_later)
 	(void)state;
 	redis_server_prepare(&s);
 	rig_open(&g, &(struct redis_options){.url = s.url});
+	run_until_lost(&g, 1);
 	start(&g, 20, "SET", "k", "1");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "no connection within 20 ms: cannot connect to");
@@ -137,6 +138,7 @@ TEST(a_connection_that_is_reset_is_tried_again)
 	peer_open(&p);
 	rig_open(&g, &(struct redis_options){.host = "127.0.0.1", .port = p.port});
 	p.watch = watch_new(g.loop, p.fd, WATCH_READ, reset_connection, &p);
+	run_until_lost(&g, 1);
 	start(&g, 1000, "PING");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "Redis at 127.0.0.1:");
@@ -157,7 +159,8 @@ TEST(a_peer_that_says_nothing_is_left_after_the_connect_timeout)
 	peer_open(&p);
 	rig_open(&g, &(struct redis_options){
 			     .host = "127.0.0.1", .port = p.port, .connect_timeout_ms = 50});
-	start(&g, 300, "PING");
+	run_until_lost(&g, 1);
+	start(&g, 50, "PING");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "redis is connected but silent");
 	rig_close(&g);
@@ -236,14 +239,16 @@ TEST(commands_wait_while_the_server_loads_its_data)
 
 TEST(a_cluster_that_moved_the_keys_is_followed)
 {
+	static const char config[] =
+		"cluster-enabled yes\ncluster-port %S\ncluster-require-full-coverage no\n";
 	struct redis_server a, b;
 	struct rig g;
 
 	(void)state;
-	redis_server_start(&a, "cluster-enabled yes\ncluster-require-full-coverage no\n");
-	redis_server_start(&b, "cluster-enabled yes\ncluster-require-full-coverage no\n");
+	redis_server_start(&a, config);
+	redis_server_start(&b, config);
 	(void)redis_server_do(&b, "CLUSTER ADDSLOTSRANGE 0 16383");
-	(void)redis_server_do(&a, "CLUSTER MEET 127.0.0.1 %d", (int)b.port);
+	(void)redis_server_do(&a, "CLUSTER MEET 127.0.0.1 %d %d", (int)b.port, (int)b.spare);
 	rig_open(&g, &(struct redis_options){.url = a.url});
 	run_until_said(&g, &a, "cluster_slots_assigned:16384", "CLUSTER INFO");
 	run_until_said(&g, &b, "cluster_state:ok", "CLUSTER INFO");
@@ -327,7 +332,8 @@ TEST(sentinels_name_the_master_also_after_a_failover)
 	rig_close(&g);
 
 	rig_open(&g, &(struct redis_options){.sentinels = list, .sentinel_name = "other"});
-	start(&g, 500, "PING");
+	run_until_lost(&g, 1);
+	start(&g, 50, "PING");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "knows no master 'other'");
 	rig_close(&g);
@@ -400,9 +406,7 @@ TEST(a_listener_notices_that_its_server_has_fallen_silent)
 	redis_subscribe(g.redis, channels, 1, hear, &h);
 	run_until_made(&g, 1);
 	assert_int_equal(kill(s.pid, SIGSTOP), 0);
-	g.stops_on_change = true;
-	while (g.lost == 0)
-		loop_run(g.loop);
+	run_until_lost(&g, 1);
 	assert_non_null(strstr(g.why.text, "redis has fallen silent"));
 	assert_int_equal(kill(s.pid, SIGCONT), 0);
 	while (h.gaps == 0)

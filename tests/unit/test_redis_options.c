@@ -23,7 +23,8 @@ TEST(a_password_is_sent_and_a_wrong_one_told)
 
 	rig_open(&g, &(struct redis_options){
 			     .host = "127.0.0.1", .port = s.port, .password = "wr0ng/word"});
-	start(&g, 300, "GET", "k");
+	run_until_lost(&g, 1);
+	start(&g, 100, "GET", "k");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "redis answered AUTH with: WRONGPASS");
 	assert_null(strstr(g.calls[0].call.err.text, "wr0ng"));
@@ -33,7 +34,8 @@ TEST(a_password_is_sent_and_a_wrong_one_told)
 	rig_close(&g);
 
 	rig_open(&g, &(struct redis_options){.url = s.url});
-	start(&g, 300, "GET", "k");
+	run_until_lost(&g, 1);
+	start(&g, 20, "GET", "k");
 	run(&g);
 	assert_failed(&g.calls[0], ERR_TIMEOUT, "NOAUTH");
 	rig_close(&g);
@@ -173,13 +175,47 @@ TEST(tls_refuses_a_server_whose_certificate_is_not_good)
 						     .ca_file = i == 2   ? other_ca
 								: i == 3 ? NULL
 									 : ca});
-		start(&g, 300, "PING");
+		run_until_lost(&g, 1);
+		start(&g, 20, "PING");
 		run(&g);
 		assert_failed(&g.calls[0], ERR_TIMEOUT, why[i]);
 		rig_close(&g);
 	}
 	redis_server_stop(&s);
 	redis_server_stop(&other);
+}
+
+TEST(a_sentinel_has_a_login_of_its_own)
+{
+	struct redis_server s, sentinel;
+	struct rig g;
+	char config[200], list[40];
+	struct redis_options options = {.password = "server-pw",
+					.sentinels = list,
+					.sentinel_name = "main",
+					.sentinel_username = "asker",
+					.sentinel_password = "sentinel-pw"};
+
+	(void)state;
+	redis_server_start(&s, "requirepass server-pw\n");
+	(void)snprintf(config, sizeof(config),
+		       "user asker on >sentinel-pw ~* &* +@all\nuser default off\n"
+		       "sentinel monitor main 127.0.0.1 %u 1\n"
+		       "sentinel auth-pass main server-pw\n",
+		       s.port);
+	redis_sentinel_start(&sentinel, config);
+	(void)snprintf(list, sizeof(list), "127.0.0.1:%u", sentinel.port);
+	rig_open(&g, &options);
+	assert_reply(say(&g, "SET", "k", "v"), "OK");
+	rig_close(&g);
+
+	options.sentinel_password = "wr0ng-pw";
+	rig_open(&g, &options);
+	run_until_lost(&g, 1);
+	assert_non_null(strstr(g.why.text, "redis answered AUTH (sentinel) with: WRONGPASS"));
+	rig_close(&g);
+	redis_server_stop(&sentinel);
+	redis_server_stop(&s);
 }
 
 /* ---- the URL ---- */
@@ -352,6 +388,7 @@ int main(void)
 		ENTRY(a_unix_socket_works),
 		ENTRY(tls_reaches_a_server_whose_certificate_is_good),
 		ENTRY(tls_refuses_a_server_whose_certificate_is_not_good),
+		ENTRY(a_sentinel_has_a_login_of_its_own),
 		ENTRY(a_url_says_all_that_is_in_it),
 		ENTRY(parts_stand_over_those_of_the_url),
 		ENTRY(a_list_of_sentinels_is_taken_apart),

@@ -70,7 +70,7 @@ bool directus_collection_path(struct arena *a, const char *collection, const cha
 bool directus_item_path(struct arena *a, const char *collection, const char *key, const char **path,
 			struct error *err)
 {
-	const char *base;
+	const char *base = NULL;
 
 	if (!directus_collection_path(a, collection, &base, err))
 		return false;

@@ -212,12 +212,7 @@ void host_stop_waiting(struct host *h, struct host_wait *w)
 
 static void lane_free(struct lane *l)
 {
-	struct lane **at = &l->host->lanes;
-
 	assert(l->running == 0);
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
 	timeout_stop(l->host->hosts->loop, &l->idle);
 	multi_free(l->multi);
 	free(l);
@@ -227,7 +222,11 @@ static void lane_idle(struct timeout *t)
 {
 	struct lane *l = container_of(t, struct lane, idle);
 	struct host *h = l->host;
+	struct lane **at = &h->lanes;
 
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
 	lane_free(l);
 	drop_if_unused(h);
 }
@@ -264,8 +263,10 @@ void hosts_clear(struct hosts *all)
 
 		assert(!h->first_wait);
 		all->first = h->next;
-		while (h->lanes)
-			lane_free(h->lanes);
+		for (struct lane *l = h->lanes, *next; l; l = next) {
+			next = l->next;
+			lane_free(l);
+		}
 		if (h->looking_up) {
 			h->hosts = NULL;
 			call_cancel(&h->lookup.call, ERR_SHUTDOWN);

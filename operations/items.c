@@ -78,6 +78,8 @@ static bool add_text(struct key_list *l, const char *value, int depth, struct er
 
 static bool add_keys(struct key_list *l, const cJSON *value, int depth, struct error *err)
 {
+	if (!value)
+		return true;
 	if (cJSON_IsString(value))
 		return add_text(l, value->valuestring, depth, err);
 	if (cJSON_IsNumber(value)) {

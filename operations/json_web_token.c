@@ -19,7 +19,7 @@ static const struct option options[] = {
 	{.name = "token",                         .types = OPTION_ANY, .help = "verify, decode: the token"},
 	{.name = "secret", .types = OPTION_ANY, .help = "a secret, or a key as PEM"},
 	{.name = "options",                           .types = OPTION_ANY, .help = "algorithm, expiresIn, issuer and so on"},
-	{NULL     },
+	{.name = NULL     },
 };
 
 struct work {

@@ -13,7 +13,6 @@
 #include "operations/services.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -51,7 +50,7 @@ static bool read_number(const cJSON *options, const char *name, double max, doub
 {
 	const cJSON *value = json_get(options, name);
 	struct duration given;
-	double read = NAN;
+	double read = -1;
 
 	if (!value || cJSON_IsNull(value) || (cJSON_IsString(value) && !value->valuestring[0]))
 		return true;

@@ -19,7 +19,7 @@ struct state {
 
 static const struct option options[] = {
 	{.name = "milliseconds", .types = OPTION_ANY, .help = "how long"},
-	{NULL   },
+	{.name = NULL   },
 };
 
 static enum task_next wait_here(struct task *t, uint64_t ms)

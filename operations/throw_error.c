@@ -12,7 +12,7 @@ static const struct option options[] = {
 	{.name = "code",				     .types = OPTION_ANY, .help = "the error's code; INTERNAL_SERVER_ERROR"},
 	{.name = "status", .types = OPTION_ANY, .help = "its HTTP status; 500"},
 	{.name = "message",				   .types = OPTION_ANY, .help = "what it says"},
-	{NULL		   },
+	{.name = NULL                   },
 };
 
 /* A value that is there, else what Directus falls back to. */

@@ -6,7 +6,7 @@ static task_step make_value;
 
 static const struct option options[] = {
 	{.name = "json",					.types = OPTION_ANY, .help = "the value to make, or a text with its JSON"},
-	{NULL},
+	{.name = NULL},
 };
 
 static enum task_next make_value(struct task *t)

@@ -25,7 +25,7 @@ static const struct option options[] = {
 	{.name = "concurrency",                       .types = OPTION_NUMBER, .help = "runs at a time in any mode"},
 	{.name = "onError",.types = OPTION_TEXT, .help = "continue, stop"},
 	{.name = "maxItems",                       .types = OPTION_NUMBER, .help = "the rest of a longer list is left"},
-	{NULL   },
+	{.name = NULL   },
 };
 
 static struct trigger *trigger_of(struct op_call *c)

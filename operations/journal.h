@@ -56,6 +56,7 @@ struct settle_call {
 	struct str stored;
 	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
 	uint64_t cost_nano;
+	uint64_t ms;             /* how long the call took */
 	bool forget;             /* nobody waits: nothing of this struct is used after the start */
 	bool out_of_order;       /* 5xx, overload, no connection: counts for the circuit breaker */
 	bool rate_limited;       /* the provider said 429: slow this route down */

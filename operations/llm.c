@@ -369,6 +369,7 @@ static void fill_settle(struct llm_call *c, struct settle_call *s, bool good, st
 		.cached_tokens = c->answer.usage.cached,
 		.output_tokens = c->answer.usage.output,
 		.cost_nano = cost.input_nano + cost.output_nano,
+		.ms = c->latency_ms,
 		.out_of_order =
 			c->failure.code == ERR_UNAVAILABLE || c->failure.code == ERR_TIMEOUT,
 		.rate_limited = c->failure.code == ERR_RATE_LIMIT,

@@ -13,6 +13,7 @@
 #include "worker/limits.h"
 #include "worker/metrics.h"
 #include "worker/queue.h"
+#include "worker/queue_metrics.h"
 #include "worker/schedules.h"
 #include "worker/setup.h"
 #include "worker/worker.h"
@@ -30,6 +31,7 @@ struct process {
 	struct schedules *schedules;
 	const cJSON *schedule_file; /* NULL: none */
 	struct metrics *metrics;
+	struct queue_metrics queue_metrics;
 	struct door *door; /* NULL: closed */
 	struct door_handlers door_handlers;
 	struct door_jobs door_jobs;
@@ -116,6 +118,8 @@ static bool make_queue(struct process *p)
 		.lease_ms = (uint32_t)c->worker_lease_ms,
 		.ambiguous_wait_ms = (uint32_t)c->worker_ambiguous_wait_ms,
 		.result_ttl_ms = c->result_ttl_ms,
+		.log_ttl_ms = c->run_log_ttl_ms,
+		.metrics = p->metrics,
 		.job_max_bytes = c->job_max_bytes,
 		.spool_dir = spool_dir(c, a),
 		.allow_eviction = c->queue_allow_eviction,
@@ -168,8 +172,9 @@ static void find(void *arg, struct door_call *c)
 
 static void print_metrics(void *arg, struct buf *out)
 {
-	const struct process *p = arg;
+	struct process *p = arg;
 
+	queue_metrics_refresh(&p->queue_metrics);
 	metric_set(p->metrics, METRIC_REDIS_CONNECTED, queue_is_connected(p->queue), NO_LABELS);
 	metrics_print(p->metrics, out);
 }
@@ -188,6 +193,7 @@ static bool open_door(struct process *p)
 	if (!c->worker_http_address)
 		return true;
 	p->door_handlers = (struct door_handlers){p, ready, print_metrics, enqueue, find};
+	queue_metrics_init(&p->queue_metrics, p->metrics, queue_redis(p->queue), c->queue_prefix);
 	p->door_jobs = (struct door_jobs){p->setup.services.loop, queue_redis(p->queue), c};
 	p->door = door_new(p->setup.services.loop, &options, &err);
 	if (!p->door)
@@ -233,6 +239,7 @@ static void run_process(struct process *p)
 	door_free(p->door);
 	schedules_free(p->schedules);
 	queue_free(p->queue);
+	queue_metrics_clear(&p->queue_metrics);
 }
 
 static int run(struct cli *cli)

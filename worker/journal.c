@@ -6,6 +6,7 @@
  * counts. */
 #include "worker/journal_own.h"
 #include "worker/limits.h"
+#include "worker/queue_metrics.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -154,6 +155,7 @@ static void refused(struct permit_call *c, struct send *s)
 		   "limit '%.*s' of '%s' is full: %.*s of %.*s, room %s %s", STR_ARGS(item[3].text),
 		   is_slot ? scope + 5 : scope, STR_ARGS(item[4].text), STR_ARGS(item[5].text),
 		   is_slot ? "before" : "from", until);
+	count_refused(s->queue->with->metrics, c);
 	c->retry_at_ms = (uint64_t)item[1].integer;
 	s->lease->full_scope = scope;
 	s->lease->full_until_ms = c->retry_at_ms;
@@ -332,6 +334,7 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 	}
 	s->lease = o;
 	s->for_owner = a;
+	count_settled(o->queue->with->metrics, c);
 	send_add_text(s, permit_of_call(o, e->step, e->n));
 	send_add_text(s, o->lease.id);
 	send_add_number(s, o->lease.fence);

@@ -26,15 +26,15 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 	X(JOB_SECONDS, HISTOGRAM, "flow_worker_job_duration_seconds", "status",                    \
 	  "From claim to end of a run")                                                            \
 	X(JOB_WAIT_SECONDS, HISTOGRAM, "flow_worker_job_wait_seconds", "lane",                     \
-	  "From the door, or from the time it was due, to the claim")                              \
+	  "From the time a job came in to its first run; with delayed jobs the delay is in it")    \
 	X(LEASES_LOST, COUNTER, "flow_worker_leases_lost_total", "",                               \
 	  "Jobs that another worker took over while they ran here")                                \
 	X(CALLS, COUNTER, "flow_worker_provider_calls_total", "provider,model,outcome",            \
 	  "Calls to providers: answer, failed, unknown (may have been billed), cancelled")         \
 	X(CALL_SECONDS, HISTOGRAM, "flow_worker_provider_call_duration_seconds", "provider,model", \
-	  "From the request to the whole answer")                                                  \
+	  "From the request to the whole answer, of calls that were answered")                     \
 	X(CALLS_REFUSED, COUNTER, "flow_worker_provider_calls_refused_total", "provider,reason",   \
-	  "Calls that a limit held back (parked) or a budget stopped (budget)")                    \
+	  "Calls that a limit held back (limit) or a budget stopped (budget)")                     \
 	X(RATE_LIMITED, COUNTER, "flow_worker_provider_rate_limited_total", "provider,model",      \
 	  "Calls that the provider refused with 429")                                              \
 	X(TOKENS, COUNTER, "flow_worker_provider_tokens_total", "provider,model,kind",             \
@@ -43,12 +43,13 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 	  "What the answers cost, in USD, where the price is known")                               \
 	X(REDIS_CONNECTED, GAUGE, "flow_worker_redis_connected", "",                               \
 	  "Whether the connection to Redis is there")                                              \
-	X(REDIS_LOST, COUNTER, "flow_worker_redis_connections_lost_total", "",                     \
-	  "How often it was lost")                                                                 \
 	X(QUEUE_JOBS, GAUGE, "flow_worker_queue_jobs", "state",                                    \
-	  "Jobs in the queue of all workers: waiting, delayed, running, held")                     \
-	X(DIRECTUS_REQUESTS, COUNTER, "flow_worker_directus_requests_total", "status",             \
-	  "Requests to Directus by HTTP status; 0 where none came")
+	  "Jobs in the queue of all workers, as of the last look: door, ready, later, active, "    \
+	  "dead, quarantined")                                                                     \
+	X(QUEUE_CALLS, GAUGE, "flow_worker_queue_provider_calls", "",                              \
+	  "Calls to providers under way in all workers, as of the last look")                      \
+	X(QUEUE_DOOR_AGE, GAUGE, "flow_worker_queue_door_age_seconds", "",                         \
+	  "How long the oldest job at the door waits to be filed, as of the last look")
 
 enum metric {
 #define X(constant, type, name, labels, help) METRIC_##constant,

@@ -36,6 +36,7 @@
 struct lease;
 struct limits;
 struct loop;
+struct metrics;
 struct queue;
 
 /* What a body says about its job, found while filing. Texts in the arena. */
@@ -60,6 +61,7 @@ struct queue_options {
 	const char *spool_dir;       /* for answers that Redis does not take; NULL: memory only */
 	bool allow_eviction;         /* start although Redis may throw keys away */
 	const struct limits *limits; /* worker/limits.h; NULL: none of our own */
+	struct metrics *metrics;     /* NULL: calls are not counted */
 
 	void *arg; /* of the functions below, which are called from the top of the loop */
 	/* Looks at a body. false and ERR_INVALID_JOB: it is no job; it ends dead there. */

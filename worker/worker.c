@@ -209,6 +209,18 @@ static void work_done(struct call *c)
 	claim_more(w);
 }
 
+/* Of the first run only: how long a job rests between its runs is its own wish. */
+static void count_wait(struct worker *w, const struct lease *lease)
+{
+	static const char *const lanes[] = {"0", "1", "2"};
+	uint64_t now = wall_ms();
+
+	if (lease->attempt == 1 && lease->steps == 0 && lease->lane >= 0 && lease->lane <= 2)
+		metric_add(w->with.metrics, METRIC_JOB_WAIT_SECONDS,
+			   (double)(now - u64_min(now, lease->filed_ms)) / 1000,
+			   LABELS(lanes[lease->lane]));
+}
+
 static void work_start(struct worker *w, struct lease *lease)
 {
 	struct work *k = arena_make(lease->arena, struct work);
@@ -223,6 +235,7 @@ static void work_start(struct worker *w, struct lease *lease)
 	w->first = k;
 	w->running++;
 	metric_add(w->with.metrics, METRIC_JOBS_CLAIMED, 1, NO_LABELS);
+	count_wait(w, lease);
 	metric_set(w->with.metrics, METRIC_JOBS_RUNNING, (double)w->running, NO_LABELS);
 	k->task.call.done = work_done;
 	task_start(&k->task, w->with.loop, read_job);

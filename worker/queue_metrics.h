@@ -1,0 +1,33 @@
+/* worker/queue_metrics.h: what the queue has to say to the metrics: each call to a provider, and how many
+ * jobs wait.
+ *
+ * How many wait is in Redis. A look at the metrics must not wait for Redis, least of all when Redis
+ * is away: it shows what was last known, and asks for the next time. */
+#ifndef WORKER_QUEUE_METRICS_H
+#define WORKER_QUEUE_METRICS_H
+
+#include "worker/scripts.h"
+
+struct metrics;
+struct permit_call;
+struct settle_call;
+
+/* metrics may be NULL in both. */
+void count_refused(struct metrics *m, const struct permit_call *c);
+void count_settled(struct metrics *m, const struct settle_call *c);
+
+struct queue_metrics {
+	struct metrics *metrics;
+	struct redis *redis;
+	struct scripts scripts;
+	struct redis_call report;
+	struct arena *arena; /* of the report under way; NULL: none is */
+};
+
+void queue_metrics_init(struct queue_metrics *q, struct metrics *m, struct redis *redis,
+			const char *prefix); /* prefix must stay */
+/* Asks Redis how the queue is, unless it has been asked already. */
+void queue_metrics_refresh(struct queue_metrics *q);
+void queue_metrics_clear(struct queue_metrics *q); /* after the connection was freed */
+
+#endif

@@ -245,6 +245,10 @@ static void read_error(struct directus_call *c)
 	if (message && more > 1)
 		(void)fail(err, ERR_NAMED, "%.*s (and %zu more)",
 			   STR_ARGS(utf8_cut(str_of(message), 250)), more - 1);
+	else if (message && c->status == 401)
+		(void)fail(err, ERR_NAMED,
+			   "%.250s (is DIRECTUS_TOKEN the static token of an active user?)",
+			   message);
 	else if (message)
 		(void)fail(err, ERR_NAMED, "%s", message);
 	else

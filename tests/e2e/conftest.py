@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from directus import Directus
+from directus import JOB_SECRET, Directus
 from redis_server import RedisServer
 
 VERSION = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0")
@@ -56,3 +56,9 @@ def directus(running_directus):
 @pytest.fixture
 def admin(directus):
     return directus.admin
+
+
+@pytest.fixture
+def connected(start_worker, directus):
+    """connected(WORKER_CONCURRENCY=5) -> a worker that knows Directus."""
+    return lambda **env: start_worker(directus=directus, WORKER_JOB_SECRET=JOB_SECRET, **env)

@@ -34,6 +34,18 @@ ARTICLES = {
 }
 
 
+MODEL = "gpt-4.1"
+
+
+def to_article(key, prompt="Describe", payload=None, **update):
+    """A job: ask, write the answer into the article."""
+    return {"operations": [
+        {"type": "ai-generate", "key": "ask", "options": {"model": MODEL, "prompt": prompt}, "resolve": "write"},
+        {"type": "item-update", "key": "write", "options": {
+            "collection": "articles", "key": key, "payload": payload or {"meta_description": "{{ask.content}}"}, **update}},
+    ]}
+
+
 class DirectusError(Exception):
     def __init__(self, response):
         self.status, self.text = response.status_code, response.text

@@ -48,7 +48,7 @@ class Simulator:
     def ledger(self, call="", since=0):
         """The requests so far, each as a dict; `call` is the start of their X-Client-Request-Id."""
         query = urllib.parse.urlencode({"since": since, "call": call})
-        return [json.loads(line) for line in self._ask("GET", f"/__sim/ledger?{query}").text.splitlines()]
+        return [json.loads(line) for line in self._ask("GET", f"/__sim/ledger?{query}").content.splitlines()]
 
     def bodies(self, **which):
         """The bodies of the requests; needs the option ledger_bodies."""

@@ -24,7 +24,7 @@ forbid "$all" '#include <curl/' 'only common/http*.c uses libcurl' 'common/http(
 forbid "$all" '#include <hiredis/' 'only common/redis.c uses hiredis' 'common/redis[a-z_]*\.c'
 forbid "$all" '#include <uv\.h>' 'only the loop and the connections use libuv' 'common/(loop|http|redis)[a-z_]*\.c'
 forbid "$all" '#include <microhttpd' 'only the door uses libmicrohttpd' 'worker/door[a-z_]*\.[ch]'
-forbid "$all" '\b(getenv|secure_getenv)\(' 'only common/config.c reads the environment, and cron.c lends the time zone' 'common/config[a-z_]*\.c|worker/cron\.c'
+forbid "$all" '\b(getenv|secure_getenv)\(' 'only common/config.c reads the environment, and cron.c lends the time zone' 'common/crashpoint\.c|common/config[a-z_]*\.c|worker/cron\.c'
 forbid "$all" '\bcJSON_(Create|Parse|Print|Add|Duplicate|Delete|Detach|Replace|Insert|InitHooks|Minify)[A-Za-z]*\(' \
 	'cJSON trees are made and changed through common/json.h' 'common/json\.c'
 forbid "$all" '\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|gets|alloca)\(' 'a function that is never right'

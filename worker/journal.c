@@ -4,6 +4,7 @@
  * answer:<step>#<n>. A call that asks what an earlier one asked whose answer never came belongs to
  * the same question, named by the first of them; of several answers the first that is stored
  * counts. */
+#include "common/crashpoint.h"
 #include "worker/journal_own.h"
 #include "worker/limits.h"
 #include "worker/queue_metrics.h"
@@ -185,6 +186,8 @@ static void permit_answered(struct send *s)
 	int64_t verdict = is_answered ? s->redis.reply->items[0].integer : 0;
 	struct permit_call *c;
 
+	if (verdict == PERMIT_GIVEN)
+		CRASH_POINT("after_permit");
 	if (!s->owner) {
 		if (verdict == PERMIT_GIVEN)
 			give_permit_back(s);
@@ -243,6 +246,7 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 	send_add_number(s, e->is_retry);
 	for (size_t i = 0; i < count; i++)
 		add_rule(s, &rules[i], e);
+	CRASH_POINT("before_permit");
 	send_start(s, permit_answered);
 }
 
@@ -288,6 +292,7 @@ void journal_settled(struct send *s)
 {
 	struct settle_call *c;
 
+	CRASH_POINT("after_settle");
 	timeout_stop(s->queue->loop, &s->watch);
 	if (s->task.call.err.code == ERR_OK)
 		journal_spool_forget(s);
@@ -355,6 +360,8 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 	add_left(s, c->remaining_requests);
 	add_left(s, c->remaining_tokens);
 	assert(s->count == s->max);
+	if (c->outcome == SETTLE_ANSWER)
+		CRASH_POINT("before_settle");
 	send_start(s, journal_settled);
 	if (c->outcome == SETTLE_ANSWER)
 		journal_spool_watch(s);

@@ -1,7 +1,7 @@
 /* The queue as a whole: made, started, stopped; what is done every second. */
 #include "worker/queue_own.h"
 
-#include "common/buf.h"
+#include "common/crashpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ static void ticked(struct once *o)
 
 	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 3)
 		return;
+	CRASH_POINT("after_tick");
 	queue_limits_seen(q, &reply->items[1]);
 	if (reply->items[0].integer > 0)
 		claim_poke(q);

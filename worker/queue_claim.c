@@ -6,6 +6,8 @@
  * wakes us may be dead without knowing it, and an answered claim is what proves that we work. */
 #include "worker/queue_own.h"
 
+#include "common/crashpoint.h"
+
 #include <assert.h>
 
 enum { REST_MS = 200 };
@@ -93,6 +95,7 @@ static void claimed(struct once *o)
 		timeout_start(q->loop, &q->claim_timer, REST_MS, moment_came);
 		return;
 	}
+	CRASH_POINT("after_claim");
 	q->claim_number++;
 	q->last_claim = loop_now(q->loop);
 	again_ms = reply->items[0].integer;
@@ -157,6 +160,7 @@ void claim_probe(struct queue *q)
 void queue_stop_claiming(struct queue *q)
 {
 	q->is_stopping = true;
+	CRASH_POINT("in_drain");
 	timeout_stop(q->loop, &q->claim_timer);
 	if (!q->claiming.is_busy)
 		claim_end(q);

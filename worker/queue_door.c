@@ -3,6 +3,7 @@
  * All workers read the door as one consumer group, so each entry is given to one of them, which
  * looks at the body and files it. Nothing is acknowledged: filing removes the entry, and what a
  * dead worker was given is found by tick.lua. Filing twice is harmless. */
+#include "common/crashpoint.h"
 #include "common/json.h"
 #include "worker/queue_own.h"
 #include "worker/run.h"
@@ -198,6 +199,7 @@ void door_file(struct queue *q, struct once *filing, const struct redis_value *e
 		add_entry(q, a, &entries->items[i], words + n);
 		n += WORDS_EACH;
 	}
+	CRASH_POINT("before_filing");
 	once_start(filing, SCRIPT_FILE, n, words, filed);
 	claim_poke(q); /* in the same write */
 }
@@ -218,6 +220,7 @@ static void listen_again(struct timeout *t)
 
 static void filed_what_was_heard(struct once *o)
 {
+	CRASH_POINT("after_filing");
 	listen_at_door(o->queue);
 }
 

@@ -1,5 +1,7 @@
 #include "worker/queue_own.h"
 
+#include "common/crashpoint.h"
+
 #include <assert.h>
 
 enum { PIECES_UNDER_WAY_MAX = 1000 };
@@ -19,6 +21,7 @@ static void lose(struct lease_own *o, struct call *c)
 
 static void stored(struct send *s)
 {
+	CRASH_POINT("after_step");
 	if (!s->owner)
 		return;
 	if (s->task.call.err.code != ERR_OK)
@@ -58,6 +61,7 @@ void queue_step_start(struct lease *lease, struct step_call *c, const struct sto
 	add_texts(c->send, texts, count);
 	for (size_t i = 0; i < count; i++)
 		lease_set(o, texts[i].name, texts[i].text);
+	CRASH_POINT("before_step");
 	send_start(c->send, stored);
 }
 
@@ -74,6 +78,7 @@ static void finished(struct send *s)
 {
 	struct finish_call *c;
 
+	CRASH_POINT("after_finish");
 	if (!s->owner)
 		return;
 	c = container_of(s->owner, struct finish_call, call);
@@ -115,6 +120,7 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	send_add_number(s, with->result_ttl_ms);
 	send_add_number(s, with->log_ttl_ms ? with->log_ttl_ms : with->result_ttl_ms);
 	add_texts(s, finish->texts, finish->text_count);
+	CRASH_POINT("before_finish");
 	send_start(s, finished);
 }
 

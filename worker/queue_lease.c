@@ -1,5 +1,7 @@
 #include "worker/queue_own.h"
 
+#include "common/crashpoint.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -173,6 +175,7 @@ static void renewed(struct once *o)
 			told_cancel(lease);
 	}
 	q->renewed_count = 0;
+	CRASH_POINT("after_renew");
 }
 
 void lease_renew_all(struct queue *q)

@@ -199,6 +199,9 @@ if p.job then
     charge_group()
     count('answers')
   end
+  if outcome == 'failed' then
+    count('failed')
+  end
   judge_route()
   if rate_limited then
     slow_down()

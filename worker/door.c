@@ -36,7 +36,7 @@ static void readable(void *arg, int events)
 
 /* ---- opening and closing ---- */
 
-static void log_message(void *arg, const char *format, va_list args)
+static PRINTF(2, 0) void log_message(void *arg, const char *format, va_list args)
 {
 	char text[300];
 

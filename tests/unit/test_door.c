@@ -141,7 +141,7 @@ static void done(struct call *c)
 
 static const struct http_header with_token[] = {
 	{"Authorization", "Bearer door-token"},
-        {NULL              }
+        {NULL,            NULL               }
 };
 
 static void start(struct world *w, struct http_call *c, const char *method, const char *path,
@@ -283,18 +283,20 @@ TEST(jobs_want_the_token)
 {
 	struct world *w = *state;
 	struct http_call c;
-	static const struct http_header none[] = {{NULL}};
+	static const struct http_header none[] = {
+		{NULL, NULL}
+        };
 	static const struct http_header wrong[] = {
 		{"Authorization", "Bearer door-tokem"},
-                {NULL              }
+                {NULL,            NULL               }
         };
 	static const struct http_header basic[] = {
 		{"Authorization", "Basic door-token"},
-                {NULL              }
+                {NULL,            NULL              }
         };
 	static const struct http_header other_case[] = {
 		{"authorization", "bearer door-token"},
-                {NULL              }
+                {NULL,            NULL               }
         };
 
 	assert_int_equal(ask_as(w, &c, none), 401);

@@ -5,10 +5,8 @@
 #include "common/html_text.h"
 #include "common/utf8.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
-#include <wctype.h>
 
 enum argument { ARGUMENT_NONE, ARGUMENT_COUNT, ARGUMENT_TEXT, ARGUMENT_ANY };
 
@@ -54,49 +52,16 @@ static const cJSON *trim(struct arena *a, const cJSON *value, const cJSON *argum
 	return json_str(a, utf8_trim(filter_text(a, value)));
 }
 
-/* glibc's tables for Unicode, whatever the locale of the process is. */
-static locale_t unicode(void)
-{
-	static locale_t locale;
-
-	if (!locale)
-		locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	return locale ? locale : LC_GLOBAL_LOCALE;
-}
-
-static const cJSON *map(struct arena *a, struct str text, bool upper)
-{
-	struct buf out;
-	cJSON *made;
-
-	buf_init(&out, SIZE_MAX / 4);
-	for (size_t at = 0; at < text.len;) {
-		char bytes[UTF8_MAX];
-		wint_t c = utf8_next(text, &at);
-
-		if (upper && c == 0xDF) /* the one letter that becomes two */
-			buf_add_text(&out, "SS");
-		else
-			buf_add(&out, bytes,
-				utf8_write(upper ? towupper_l(c, unicode())
-						 : towlower_l(c, unicode()),
-					   bytes));
-	}
-	made = json_str(a, buf_str(&out));
-	buf_clear(&out);
-	return made;
-}
-
 static const cJSON *lower(struct arena *a, const cJSON *value, const cJSON *argument)
 {
 	(void)argument;
-	return map(a, filter_text(a, value), false);
+	return json_str(a, utf8_lower(a, filter_text(a, value)));
 }
 
 static const cJSON *upper(struct arena *a, const cJSON *value, const cJSON *argument)
 {
 	(void)argument;
-	return map(a, filter_text(a, value), true);
+	return json_str(a, utf8_upper(a, filter_text(a, value)));
 }
 
 /* ---- slugify ---- */
@@ -126,9 +91,9 @@ static struct str slug_of(uint32_t c, char bytes[UTF8_MAX])
 		return (struct str){bytes, 0};
 	if (c >= 0xC0 && c <= 0x17F)
 		return latin_letters(c);
-	if (!iswalnum_l((wint_t)c, unicode()))
+	if (!utf8_is_alnum(c))
 		return STR("-");
-	return (struct str){bytes, utf8_write(towlower_l((wint_t)c, unicode()), bytes)};
+	return (struct str){bytes, utf8_write(utf8_to_lower(c), bytes)};
 }
 
 static const cJSON *slugify(struct arena *a, const cJSON *value, const cJSON *argument)

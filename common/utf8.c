@@ -1,5 +1,8 @@
 #include "common/utf8.h"
 
+#include <locale.h>
+#include <wctype.h>
+
 /* The length that a first byte announces; 0: it is not a first byte. */
 static size_t announced(unsigned char first)
 {
@@ -119,4 +122,50 @@ struct str utf8_trim(struct str s)
 		behind = at;
 	}
 	return behind ? (struct str){s.ptr + first, behind - first} : (struct str){s.ptr, 0};
+}
+
+/* ---- letters ---- */
+
+static locale_t unicode(void)
+{
+	static locale_t locale;
+
+	if (!locale)
+		locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	return locale ? locale : LC_GLOBAL_LOCALE;
+}
+
+uint32_t utf8_to_lower(uint32_t character)
+{
+	return towlower_l(character, unicode());
+}
+
+bool utf8_is_alnum(uint32_t character)
+{
+	return iswalnum_l(character, unicode()) != 0;
+}
+
+static struct str map(struct arena *a, struct str s, bool upper)
+{
+	/* some letters are longer in the other case */
+	char *mapped = arena_alloc(a, 3 * s.len + 1);
+	size_t len = 0;
+
+	for (size_t at = 0; at < s.len;) {
+		uint32_t c = utf8_next(s, &at);
+
+		len += utf8_write(upper ? towupper_l(c, unicode()) : utf8_to_lower(c),
+				  mapped + len);
+	}
+	return (struct str){mapped, len};
+}
+
+struct str utf8_lower(struct arena *a, struct str s)
+{
+	return map(a, s, false);
+}
+
+struct str utf8_upper(struct arena *a, struct str s)
+{
+	return map(a, s, true);
 }

@@ -5,7 +5,7 @@
 #ifndef COMMON_UTF8_H
 #define COMMON_UTF8_H
 
-#include "common/base.h"
+#include "common/arena.h"
 
 enum { UTF8_MAX = 4, UTF8_REPLACEMENT = 0xFFFD };
 
@@ -28,5 +28,11 @@ struct str utf8_cut(struct str s,
 /* What JavaScript's trim() and \s call white space. */
 bool utf8_is_space(uint32_t character);
 struct str utf8_trim(struct str s);
+
+/* By the tables of Unicode, a character for a character, whatever the locale of the process is. */
+struct str utf8_lower(struct arena *a, struct str s);
+struct str utf8_upper(struct arena *a, struct str s);
+uint32_t utf8_to_lower(uint32_t character);
+bool utf8_is_alnum(uint32_t character);
 
 #endif

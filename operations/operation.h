@@ -112,6 +112,7 @@ struct operation {
 	X(ai_analyze)       \
 	X(ai_analyze_image) \
 	X(ai_generate)      \
+	X(condition)        \
 	X(item_create)      \
 	X(item_delete)      \
 	X(item_read)        \

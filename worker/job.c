@@ -4,6 +4,7 @@
 #include "common/digest.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { SIGN_LENGTH = sizeof(",\"sign\":\"\"}") - 1 + DIGEST_HEX_SIZE - 1, DEPTH_MAX = 1000000 };
 
@@ -108,6 +109,23 @@ static bool read_data(struct reader *r)
 	return true;
 }
 
+/* The chain that caused this job, if the worker's own write did: the user agent says so. */
+static void read_chain(struct reader *r)
+{
+	const char *agent = json_get_text(r->job->accountability, "userAgent");
+	const char *chain =
+		agent && strncmp(agent, "flow-worker/", 12) == 0 ? strstr(agent, "; chain ") : NULL;
+	const char *depth = chain ? strstr(chain, "; depth ") : NULL;
+	unsigned long number;
+
+	if (!depth || r->job->chain_id)
+		return;
+	chain += strlen("; chain ");
+	number = strtoul(depth + strlen("; depth "), NULL, 10);
+	r->job->chain_id = arena_strndup(r->job->arena, chain, (size_t)(depth - chain));
+	r->job->depth = (uint32_t)(number < DEPTH_MAX ? number + 1 : DEPTH_MAX);
+}
+
 static bool read_settings(struct reader *r)
 {
 	struct job *job = r->job;
@@ -120,6 +138,7 @@ static bool read_settings(struct reader *r)
 		return wrong_type(r, "chain", chain, "an object with id, depth");
 	job->chain_id = json_get_text(chain, "id");
 	job->depth = (uint32_t)depth;
+	read_chain(r);
 	return read_amount(r, r->json, "timeout", 1, &job->timeout_ms) &&
 	       read_amount(r, budget, "maxCostUsd", 1e9, &job->max_cost_nano) &&
 	       read_amount(r, budget, "maxTokens", 1, &job->max_tokens) &&

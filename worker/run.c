@@ -8,6 +8,7 @@
 #include "worker/failure.h"
 #include "worker/flow_check.h"
 #include "worker/flows.h"
+#include "worker/loop_guard.h"
 #include "worker/run_record.h"
 
 #include <assert.h>
@@ -22,7 +23,8 @@ enum {
 	STATUS_500_ATTEMPTS = 3
 };
 
-static task_step load, loaded, prepare, pick, operate, waited, operated, recorded, end;
+static task_step load, loaded, prepare, guard, guarded, pick, operate, waited, operated, recorded,
+	end;
 
 static struct run *run_of(struct task *t)
 {
@@ -161,6 +163,28 @@ static enum task_next prepare(struct task *t)
 	    !flow_check_keys(r->arena, r->flow, r->chain.values, &err))
 		return finish(r, RUN_DEAD, &err);
 	r->node = r->flow->first;
+	return task_go(t, guard);
+}
+
+static enum task_next guard(struct task *t)
+{
+	struct run *r = run_of(t);
+
+	if (!r->with.guard || !loop_guard_start(r->with.guard, &r->guarding, r->with.job, r->flow))
+		return task_go(t, pick);
+	return task_await_either(t, &r->guarding.call, guarded);
+}
+
+static enum task_next guarded(struct task *t)
+{
+	struct run *r = run_of(t);
+	struct error err;
+
+	if (r->stopped != ERR_OK)
+		return finish_stopped(r);
+	if (!loop_guard_passed(&r->guarding, r->with.job, &err))
+		return error_is_retryable(&err) ? finish_outage(r, &err)
+						: finish(r, RUN_DEAD, &err);
 	return task_go(t, pick);
 }
 

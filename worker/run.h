@@ -1,7 +1,7 @@
 /* worker/run.h: one job's way through its flow.
  *
  *	                 ┌────────────────────────────────────────────┐
- *	load ─► prepare ─► pick ─► operate ─► operated ─► record ─► recorded
+ *	load ─► prepare ─► guard ─► pick ─► operate ─► operated ─► recorded
  *	                     └── no more operations ─► end
  *
  * A run carries operations out one after another, keeps the data chain, and says how it ended; it
@@ -29,6 +29,7 @@
 #include "worker/queue.h"
 
 struct flows;
+struct loop_guard;
 
 enum run_outcome {
 	RUN_DONE,
@@ -45,9 +46,10 @@ struct run_options {
 	const struct services *use;
 	struct job *job; /* the run lives in its arena */
 	struct journal *journal;
-	struct spawner *spawner; /* or NULL: `trigger` is refused */
-	struct flows *flows;     /* or NULL: flows by name are refused */
-	struct lease *lease;     /* or NULL: nothing is stored */
+	struct spawner *spawner;  /* or NULL: `trigger` is refused */
+	struct flows *flows;      /* or NULL: flows by name are refused */
+	struct lease *lease;      /* or NULL: nothing is stored */
+	struct loop_guard *guard; /* or NULL: loops are found by their depth only */
 	uint32_t attempt;
 	const cJSON *env; /* $env */
 };
@@ -78,6 +80,7 @@ struct run {
 	struct budget budget; /* before the journal */
 	uint64_t pieces;      /* of streamed answers, told so far */
 	struct op_call op;
+	struct redis_call guarding;
 	struct step_call store;
 	struct sleep_call nap;
 	struct flows_call *loading;

@@ -26,6 +26,7 @@
 	X(LIST, list)           \
 	X(SCOPES, scopes)       \
 	X(REPORT, report)       \
+	X(CHAIN, chain)         \
 	X(SPAWN, spawn)         \
 	X(CRON_SET, cron_set)   \
 	X(CRON_DUE, cron_due)   \

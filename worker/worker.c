@@ -5,6 +5,7 @@
 #include "common/loop.h"
 #include "operations/services.h"
 #include "worker/failure.h"
+#include "worker/loop_guard.h"
 #include "worker/metrics.h"
 #include "worker/queue.h"
 #include "worker/queue_spawner.h"
@@ -20,6 +21,7 @@ struct worker {
 	struct worker_options with;
 	struct queue *queue;
 	struct scripts scripts;
+	struct loop_guard guard;
 	struct claim_call claim;
 	bool claiming, draining, stopping;
 	struct work *first; /* what runs */
@@ -133,6 +135,7 @@ static enum task_next read_job(struct task *t)
 		.journal = &k->lease->journal,
 		.flows = k->worker->with.flows,
 		.lease = k->lease,
+		.guard = &k->worker->guard,
 		.attempt = k->lease->attempt,
 		.env = config->flow_env,
 	};
@@ -302,6 +305,7 @@ void worker_start(struct worker *w, struct queue *queue)
 {
 	w->queue = queue;
 	scripts_init(&w->scripts, w->with.config->queue_prefix);
+	w->guard = (struct loop_guard){queue_redis(queue), &w->scripts};
 	claim_more(w);
 }
 

@@ -249,15 +249,16 @@ static const cJSON *find_in(const struct lookup *l, const cJSON *list, const cha
 	return entry ? entry : find_entry(list, kind_name(l->provider), bare);
 }
 
+/* What holds for all of a provider's models, then for the family; then what AI_MODELS says of it. */
 static void apply_family(const struct lookup *l, struct model *m, const char *kind, const char *id)
 {
-	const cJSON *family = find_family(l->models->families, kind, id);
-	const cJSON *own = find_family(l->models->config->ai_models, kind, id);
+	const cJSON *const found[] = {find_family(l->models->families, kind, ""),
+				      find_family(l->models->families, kind, id),
+				      find_family(l->models->config->ai_models, kind, id)};
 
-	if (family)
-		read_entry(m, family);
-	if (own)
-		read_entry(m, own);
+	for (size_t i = 0; i < ARRAY_LEN(found); i++)
+		if (found[i])
+			read_entry(m, found[i]);
 }
 
 static void apply(const struct lookup *l, struct model *m, const cJSON *list, const char *id)

@@ -260,6 +260,8 @@ static bool openai_read(const cJSON *body, struct arena *a, struct llm_answer *a
 	buf_init(&reasoning, STREAM_TEXT_MAX);
 	set_finish(answer, json_get_text(choice, "finish_reason"), a);
 	add_message(message, answer, &text, &reasoning);
+	if (cJSON_IsNull(json_get(message, "content")) && json_get_text(message, "refusal"))
+		answer->finish = FINISH_FILTERED; /* also without a word */
 	answer->text = wire_keep(a, &text);
 	answer->reasoning = wire_keep(a, &reasoning);
 	return true;

@@ -16,6 +16,7 @@ class FakeDirectus:
         self.items = {}      # collection -> key as text -> item
         self.flows = {}      # id -> flow as Directus stores it
         self.files = {}      # id -> (type, bytes)
+        self.transforms = True  # a width of one's own is allowed for /assets
         self.requests = []   # dicts: method, path, query, headers, body, at
         self.broken = None   # (status, body): the answer to everything
         self.delay = 0       # seconds before each answer
@@ -96,17 +97,19 @@ class FakeDirectus:
             return self.answer_flows(request)
         file = re.fullmatch(r"/(files|assets)/([^/]+)", request["path"])
         if file:
-            return self.answer_file(file[1], file[2])
+            return self.answer_file(file[1], file[2], request)
         found = re.fullmatch(r"/items/(\w+)(?:/([^/]+))?", request["path"])
         if not found:
             return 404, {"errors": [{"message": "Route doesn't exist.", "extensions": {"code": "ROUTE_NOT_FOUND"}}]}
         items = self.items.setdefault(found[1], {})
         return self.answer_item(items, found[2], request) if found[2] else self.answer_items(items, request)
 
-    def answer_file(self, kind, id):
+    def answer_file(self, kind, id, request):
         if id not in self.files:
             return FORBIDDEN
         type, content = self.files[id]
+        if "width" in request["query"] and not self.transforms:
+            return 400, {"errors": [{"message": "Invalid query.", "extensions": {"code": "INVALID_QUERY"}}]}
         if kind == "assets":
             return 200, (type, content)
         return 200, {"data": {"id": id, "type": type, "filesize": str(len(content)), "title": "A file",

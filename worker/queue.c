@@ -228,8 +228,12 @@ static void connection_changed(void *arg, const struct error *err)
 {
 	struct queue *q = arg;
 
-	if (!q->is_open)
-		return; /* whoever starts us is told by try_again() */
+	if (!q->is_open) { /* the first reason, at once: our first command waits longer */
+		if (err && !q->start_noted)
+			queue_note(q, err);
+		q->start_noted = q->start_noted || err;
+		return;
+	}
 	queue_note(q, err ? err : &(struct error){.code = ERR_OK, .text = "connected"});
 	if (!err)
 		lease_look_soon(q);

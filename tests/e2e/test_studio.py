@@ -1,0 +1,57 @@
+"""The extension in the Studio, as a person with a browser sees it. Screenshots: FLOW_WORKER_SCREENSHOTS names a folder.
+
+For Directus 12: the buttons of 11 are icons without names."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import VERSION
+from directus import ADMIN_EMAIL, ADMIN_PASSWORD, SCRIPT
+from processes import wait_for
+
+CACHE = pathlib.Path(os.environ.get("FLOW_WORKER_CACHE", pathlib.Path.home() / ".cache/flow-worker")) / "browser"
+PLAYWRIGHT = "1.61.0"
+
+
+@pytest.fixture(scope="module")
+def node():
+    """A Node that has playwright-core beside studio.mjs."""
+    subprocess.run([SCRIPT.parent / "packages", "browser"], check=True, capture_output=True)
+    tree = subprocess.run([SCRIPT, "install"], check=True, capture_output=True, text=True).stdout.strip()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / "package.json").write_text(json.dumps({"type": "module", "dependencies": {"playwright-core": PLAYWRIGHT}}))
+    if not (CACHE / "node_modules/playwright-core/package.json").exists():
+        subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=CACHE, check=True, capture_output=True)
+    (CACHE / "studio.mjs").write_text((pathlib.Path(__file__).parent / "studio.mjs").read_text())
+    return next(pathlib.Path(tree).glob("node_modules/node-linux-*/bin/node"))
+
+
+@pytest.mark.skipif(not VERSION.startswith("12."), reason="the walk knows the Studio of Directus 12")
+def test_a_flow_is_built_in_the_studio_and_fills_an_article(directus, admin, simulator, connected, node, tmp_path):
+    simulator.answer("A loaf that keeps.", contains="Sourdough")
+    connected()
+    flow = admin.post("/flows", {
+        "name": "Describe new articles", "trigger": "event", "status": "active", "accountability": "all",
+        "options": {"type": "action", "scope": ["items.create"], "collections": ["articles"]}})["id"]
+    shots = pathlib.Path(os.environ.get("FLOW_WORKER_SCREENSHOTS", tmp_path))
+    done = subprocess.run(
+        [node, CACHE / "studio.mjs", directus.url, flow, shots], text=True, capture_output=True, timeout=600,
+        env={**os.environ, "ADMIN_EMAIL": ADMIN_EMAIL, "ADMIN_PASSWORD": ADMIN_PASSWORD})
+    assert done.returncode == 0, f"{done.stderr}\nscreenshots: {list(shots.glob('*.png'))}"
+    assert json.loads(done.stdout.splitlines()[-1]) == {"errors": [], "foreign": []}
+
+    operation = admin.get(f"/flows/{flow}", fields="operations.*")["operations"][0]
+    assert operation["type"] == "ai-generate"
+    assert operation["options"] == {
+        "provider": "openai", "model": "gpt-4.1", "prompt": "Describe in one sentence: {{$trigger.payload.title}}",
+        "wait": True, "saveCollection": "articles", "saveField": "meta_description", "maxTokens": 160}
+    article = wait_for(lambda: admin.get("/items/articles"), "the article")[0]
+    assert article["title"] == 'Sourdough & "rye" 😀'
+    assert wait_for(lambda: admin.get("/items/articles")[0]["meta_description"], "the description") == "A loaf that keeps."
+    assert simulator.bodies()[0]["messages"][-1]["content"] == 'Describe in one sentence: Sourdough & "rye" 😀'
+    run = wait_for(lambda: admin.flow_runs(flow), "the run is in the log")[0]
+    assert (run["steps"][0]["status"], run["data"]["$last"]["content"]) == ("resolve", "A loaf that keeps.")

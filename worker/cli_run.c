@@ -234,11 +234,14 @@ static void run_process(struct process *p)
 	} else {
 		p->status = CLI_FAILED;
 	}
-	signal_watch_free(term);
-	signal_watch_free(interrupt);
 	door_free(p->door);
 	schedules_free(p->schedules);
 	queue_free(p->queue);
+	/* Nothing is left to be stopped: a signal that comes now changes nothing. */
+	signal_watch_free(term);
+	signal_watch_free(interrupt);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
 	queue_metrics_clear(&p->queue_metrics);
 }
 

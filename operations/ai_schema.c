@@ -39,15 +39,12 @@ static const char harmless[] = "|default|examples|$schema|$id|$comment|";
 
 static bool in_list(const char *list, const char *word)
 {
-	char with_ends[48];
 	size_t len = strlen(word);
 
-	if (len + 3 > sizeof(with_ends))
-		return false;
-	with_ends[0] = '|';
-	memcpy(with_ends + 1, word, len);
-	memcpy(with_ends + 1 + len, "|", 2);
-	return strstr(list, with_ends) != NULL;
+	for (const char *at = strstr(list, word); at; at = strstr(at + 1, word))
+		if (at[-1] == '|' && at[len] == '|')
+			return true;
+	return false;
 }
 
 struct fitting {
@@ -82,21 +79,16 @@ static cJSON *fit_list(struct fitting *f, const cJSON *list)
 	return fitted;
 }
 
-static bool is_one_of(const char *name, const char *list)
-{
-	return in_list(list, name);
-}
-
 static cJSON *fit_keyword(struct fitting *f, const cJSON *member)
 {
 	const char *name = member->string;
 
-	if (is_one_of(name, "|properties|$defs|definitions|patternProperties|"))
+	if (in_list("|properties|$defs|definitions|patternProperties|", name))
 		return fit_named(f, member);
-	if (is_one_of(name, "|anyOf|oneOf|allOf|prefixItems|") ||
+	if (in_list("|anyOf|oneOf|allOf|prefixItems|", name) ||
 	    (strcmp(name, "items") == 0 && cJSON_IsArray(member)))
 		return fit_list(f, member);
-	if (is_one_of(name, "|items|additionalProperties|contains|not|if|then|else|") &&
+	if (in_list("|items|additionalProperties|contains|not|if|then|else|", name) &&
 	    cJSON_IsObject(member))
 		return fit(f, member);
 	return json_share(f->arena, member);
@@ -157,7 +149,7 @@ static cJSON *fit_object(struct fitting *f, const cJSON *schema)
 		}
 		if (f->wire->no_refs && strcmp(name, "$ref") == 0)
 			f->impossible = true;
-		if (is_one_of(name, "|allOf|not|if|then|else|dependentRequired|patternProperties|"))
+		if (in_list("|allOf|not|if|then|else|dependentRequired|patternProperties|", name))
 			f->strict = false;
 		if (f->wire->one_of_is_any && strcmp(name, "oneOf") == 0) {
 			f->is_part = true;

@@ -116,32 +116,38 @@ static enum task_next ask_url(struct attachments_call *c, const char *url)
 	return task_await_either(&c->task, &c->http.call, got_url);
 }
 
+/* What an item names: an id, an address, or both in one text. */
+static void read_item(struct attachments_call *c, const char **id, const char **url)
+{
+	*id = cJSON_IsString(c->item) ? c->item->valuestring : json_get_text(c->item, "fileId");
+	if (!*id)
+		*id = json_get_text(c->item, "id");
+	*url = json_get_text(c->item, "url");
+	if (*id && strchr(*id, '/')) {
+		*url = *url ? *url : *id;
+		*id = NULL;
+	}
+	if (!*id && *url)
+		*id = own_asset(c, *url);
+}
+
 static enum task_next next(struct task *t)
 {
 	struct attachments_call *c = attachments_of(t);
-	const char *url, *id;
+	const char *url;
 
 	if (!c->item)
 		return task_end(t);
-	id = cJSON_IsString(c->item) ? c->item->valuestring : json_get_text(c->item, "fileId");
-	if (!id)
-		id = json_get_text(c->item, "id");
-	url = json_get_text(c->item, "url");
-	if (id && strchr(id, '/')) {
-		url = url ? url : id;
-		id = NULL;
-	}
 	c->name = c->mime = NULL;
 	c->try = 0;
-	c->id = id ? id : url ? own_asset(c, url) : NULL;
+	read_item(c, &c->id, &url);
 	if (!c->id && url && strchr(url, ':'))
 		return ask_url(c, url);
 	if (!c->id)
 		return task_fail(t, ERR_INVALID_PAYLOAD,
 				 "option 'attachments' holds %s '%.60s', expected {type: file, "
 				 "fileId}",
-				 cJSON_IsString(c->item) ? "the text" : json_type_name(c->item),
-				 url ? url : "");
+				 json_type_name(c->item), url ? url : "");
 	if (!is_uuid(c->id, strlen(c->id)))
 		return task_fail(t, ERR_INVALID_PAYLOAD,
 				 "option 'attachments': '%.60s' is not the id of a file", c->id);

@@ -21,31 +21,31 @@ static bool known_elsewhere(const char *name, struct error *err)
 static bool find_provider(const struct services *use, const struct llm_choice *c,
 			  struct llm_target *t, struct error *err)
 {
-	const struct config *config = use->config;
-	const char *fallback = NULL;
-
-	if (c->provider) {
-		if (!known_elsewhere(c->provider, err))
-			return false;
-		t->config = config_provider(config, c->provider);
-		if (!t->config)
-			return fail(err, ERR_NOT_CONFIGURED, "there is no provider '%s'",
-				    c->provider);
-	} else if (c->model) {
-		t->config = models_provider(use->models, c->model);
+	if (!c->provider) {
+		t->config = c->model ? models_provider(use->models, c->model) : NULL;
+		return true;
 	}
-	if (!c->model || !t->config) {
-		const struct provider_config *p =
-			config->ai_default_model
-				? config_split_model(config, config->ai_default_model, &fallback)
-				: NULL;
+	if (!known_elsewhere(c->provider, err))
+		return false;
+	t->config = config_provider(use->config, c->provider);
+	return t->config ||
+	       fail(err, ERR_NOT_CONFIGURED, "there is no provider '%.100s'", c->provider);
+}
 
-		if (!t->config && p && (!c->model || strcmp(c->model, fallback) == 0))
-			t->config = p;
-		if (!c->model && p && p == t->config)
-			t->model_id = fallback;
-	}
-	return true;
+/* What is left out comes from AI_DEFAULT_MODEL, as far as it fits what is there. */
+static void take_default(const struct services *use, const struct llm_choice *c,
+			 struct llm_target *t)
+{
+	const char *text = use->config->ai_default_model, *model = NULL;
+	const struct provider_config *p =
+		text ? config_split_model(use->config, text, &model) : NULL;
+
+	if (!p || (c->model && strcmp(c->model, model) != 0))
+		return;
+	if (!t->config)
+		t->config = p;
+	if (t->config == p)
+		t->model_id = model;
 }
 
 static bool choose(const struct services *use, const struct llm_choice *c, struct llm_target *t,
@@ -54,6 +54,7 @@ static bool choose(const struct services *use, const struct llm_choice *c, struc
 	t->model_id = c->model;
 	if (!find_provider(use, c, t, err))
 		return false;
+	take_default(use, c, t);
 	if (!t->config)
 		return fail(
 			err, c->model ? ERR_NOT_CONFIGURED : ERR_INVALID_PAYLOAD,

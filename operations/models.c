@@ -157,16 +157,21 @@ static bool is_for(const cJSON *entry, const char *provider)
 	return !name || strcasecmp(name, provider) == 0;
 }
 
+static const char *id_of(const cJSON *entry)
+{
+	const char *id = json_get_text(entry, "model");
+
+	return id ? id : json_get_text(entry, "id");
+}
+
 static const cJSON *find_entry(const cJSON *list, const char *provider, const char *id)
 {
 	const cJSON *entry, *found = NULL;
 
 	json_each(entry, list) /* the last one counts */
 	{
-		const char *name = json_get_text(entry, "model");
+		const char *name = id_of(entry);
 
-		if (!name)
-			name = json_get_text(entry, "id");
 		if (name && strcmp(name, id) == 0 && is_for(entry, provider))
 			found = entry;
 	}
@@ -413,28 +418,34 @@ static void list_one(const struct models *models, const struct provider_config *
 	out->list[out->count++] = models_find(models, p, id, a);
 }
 
+/* The entries of a provider's own list name no provider. */
+static void list_all(const struct models *models, const struct provider_config *p,
+		     const cJSON *entries, struct listing *out, struct arena *a)
+{
+	const cJSON *entry;
+
+	json_each(entry, entries) {
+		bool ours = entries == p->models ||
+			    (json_get_text(entry, "provider") &&
+			     (is_for(entry, p->id) || is_for(entry, kind_name(p))));
+
+		if (ours && id_of(entry))
+			list_one(models, p, id_of(entry), out, a);
+	}
+}
+
 const struct model *const *models_list(const struct models *models, const struct provider_config *p,
 				       struct arena *a)
 {
 	const cJSON *const lists[] = {models->entries, p->models, models->config->ai_models};
 	struct listing out = {NULL, 0};
 	size_t most = p->allowed.count + 1;
-	const cJSON *entry;
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		most += json_count(lists[i]);
 	out.list = arena_array(a, const struct model *, most);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		json_each(entry, lists[i]) {
-			const char *id = json_get_text(entry, "model");
-
-			if (!id)
-				id = json_get_text(entry, "id");
-			if (!id || (i != 1 && !json_get_text(entry, "provider")))
-				continue;
-			if (is_for(entry, p->id) || is_for(entry, kind_name(p)))
-				list_one(models, p, id, &out, a);
-		}
+		list_all(models, p, lists[i], &out, a);
 	for (size_t i = 0; i < p->allowed.count; i++)
 		list_one(models, p, p->allowed.items[i], &out, a);
 	return out.list;
@@ -515,7 +526,7 @@ double models_factor(const struct models *m, const char *provider, const char *m
 	return i < m->factor_count ? m->factors[i].value : 1;
 }
 
-void models_set_factor(struct models *m, const char *provider, const char *model, double value)
+void models_set_factor(struct models *m, const char *provider, const char *model, double factor)
 {
 	size_t i = find_factor(m, provider, model);
 
@@ -526,7 +537,7 @@ void models_set_factor(struct models *m, const char *provider, const char *model
 		(void)snprintf(m->factors[i].name, sizeof(m->factors[i].name), "%s/%s", provider,
 			       model);
 	}
-	m->factors[i].value = fmin(fmax(value, 0.2), 5);
+	m->factors[i].value = fmin(fmax(factor, 0.2), 5);
 }
 
 void models_learn(struct models *m, const char *provider, const char *model, uint64_t estimated,

@@ -157,7 +157,8 @@ static bool anthropic_write(const struct llm_question *q, const struct endpoint 
 	set_output(q, a, body);
 	if (q->stream)
 		json_set_bool(a, body, "stream", true);
-	return wire_request(q, &where, &provider_anthropic, "/messages", extra, body, a, req, err);
+	return wire_write(&(struct wire_request){&provider_anthropic, "/messages", extra, body}, q,
+			  &where, a, req, err);
 }
 
 /* ---- the answer ---- */

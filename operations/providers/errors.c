@@ -171,42 +171,49 @@ static bool is_status(const char *code)
 	return end != code && *end == '\0' && number >= 100 && number < 600;
 }
 
+static void add_names(struct facts *f, struct arena *a, const cJSON *error)
+{
+	const char *code = own_code(a, json_get(error, "code"));
+
+	add_name(f, own_code(a, json_get(json_get(error, "details"), "error_code")));
+	add_name(f, code);
+	add_name(f, json_get_text(error, "type"));
+	add_name(f, json_get_text(error, "status"));
+	add_name(f, json_get_text(error, "name"));
+	add_name(f, json_get_text(json_get(error, "innererror"), "code"));
+	if (cJSON_IsArray(json_get(error, "details")))
+		read_details(f, json_get(error, "details"));
+	f->code = code && !is_status(code)         ? code
+		  : json_get_text(error, "status") ? json_get_text(error, "status")
+						   : json_get_text(error, "type");
+	if (f->count && !f->code)
+		f->code = f->names[0];
+}
+
+/* The words, wherever they stand. */
+static const char *find_message(struct arena *a, const cJSON *body, const cJSON *error)
+{
+	const cJSON *places[] = {json_get(error, "message"), json_get(body, "error"),
+				 json_get(body, "message"), json_get(body, "detail"),
+				 json_get(body, "errors")};
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		if (cJSON_IsString(places[i]) && places[i]->valuestring[0])
+			return places[i]->valuestring;
+		if (cJSON_IsArray(places[i]))
+			return list_text(a, places[i]);
+	}
+	return NULL;
+}
+
 static void read_envelope(struct facts *f, struct arena *a, const cJSON *body)
 {
 	const cJSON *error = json_get(body, "error");
-	const cJSON *detail = json_get(body, "detail");
-	const cJSON *outer = body;
 
-	if (cJSON_IsString(error))
-		f->message = error->valuestring;
-	if (cJSON_IsObject(error))
-		body = error;
-	add_name(f, own_code(a, json_get(json_get(body, "details"), "error_code")));
-	f->code = own_code(a, json_get(body, "code"));
-	if (!f->code || is_status(f->code)) {
-		const char *type = json_get_text(body, "type");
-
-		f->code = json_get_text(body, "status") ? json_get_text(body, "status") : type;
-	}
-	add_name(f, own_code(a, json_get(body, "code")));
-	add_name(f, json_get_text(body, "type"));
-	add_name(f, json_get_text(body, "status"));
-	add_name(f, json_get_text(body, "name"));
-	add_name(f, json_get_text(json_get(body, "innererror"), "code"));
-	if (cJSON_IsArray(json_get(body, "details")))
-		read_details(f, json_get(body, "details"));
-	if (json_get_text(body, "message") && json_get_text(body, "message")[0])
-		f->message = json_get_text(body, "message");
-	if (!f->message)
-		f->message = json_get_text(outer, "message");
-	if (!f->message && cJSON_IsString(detail))
-		f->message = detail->valuestring;
-	if (!f->message && cJSON_IsArray(detail))
-		f->message = list_text(a, detail);
-	if (!f->message && cJSON_IsArray(json_get(outer, "errors")))
-		f->message = list_text(a, json_get(outer, "errors"));
-	if (f->count && !f->code)
-		f->code = f->names[0];
+	if (!cJSON_IsObject(error))
+		error = body;
+	f->message = find_message(a, body, error);
+	add_names(f, a, error);
 }
 
 /* "Limit 30000, Used 29000, Requested 2000": more than the limit will never be let in. */

@@ -139,9 +139,6 @@ static const char *model_path(const char *id, struct arena *a)
 static bool google_write(const struct llm_question *q, const struct endpoint *e, struct arena *a,
 			 struct http_request *req, struct error *err)
 {
-	const struct http_header extra[] = {
-		{NULL, NULL}
-        };
 	const char *method = q->stream ? "streamGenerateContent?alt=sse" : "generateContent";
 	const char *path = arena_printf(a, "/%s:%s", model_path(q->model_id, a), method);
 	cJSON *body = json_object(a), *system, *parts;
@@ -155,7 +152,8 @@ static bool google_write(const struct llm_question *q, const struct endpoint *e,
 	}
 	json_set(a, body, "contents", contents(q, a));
 	json_set(a, body, "generationConfig", generation_config(q, a));
-	return wire_request(q, e, &provider_google, path, extra, body, a, req, err);
+	return wire_write(&(struct wire_request){&provider_google, path, NULL, body}, q, e, a, req,
+			  err);
 }
 
 /* ---- the answer ---- */

@@ -169,7 +169,8 @@ static bool openai_write(const struct llm_question *q, const struct endpoint *e,
 		set_stream(preset, a, body);
 	if (e->api_version) /* Azure's classic addresses */
 		path = arena_printf(a, "%s?api-version=%s", path, e->api_version);
-	return wire_request(q, e, &provider_openai, path, extra, body, a, req, err);
+	return wire_write(&(struct wire_request){&provider_openai, path, extra, body}, q, e, a, req,
+			  err);
 }
 
 /* ---- the answer ---- */

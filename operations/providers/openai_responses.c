@@ -108,7 +108,8 @@ static bool responses_write(const struct llm_question *q, const struct endpoint 
 	}
 	if (e->api_version)
 		path = arena_printf(a, "%s?api-version=%s", path, e->api_version);
-	return wire_request(q, e, &provider_openai_responses, path, extra, body, a, req, err);
+	return wire_write(&(struct wire_request){&provider_openai_responses, path, extra, body}, q,
+			  e, a, req, err);
 }
 
 /* ---- the answer ---- */

@@ -80,15 +80,16 @@ static size_t header_count(const struct http_header *list)
 }
 
 static const struct http_header *make_headers(const struct llm_question *q,
-					      const struct endpoint *e, const struct provider *p,
-					      const struct http_header *extra, struct arena *a)
+					      const struct endpoint *e,
+					      const struct wire_request *w, struct arena *a)
 {
+	const struct http_header *extra = w->extra;
 	struct headers h = {NULL, 0};
 
 	h.list = arena_array(a, struct http_header,
 			     header_count(extra) + header_count(e->headers) + 8);
 	set_header(&h, "Content-Type", "application/json");
-	set_key(&h, e, p, a);
+	set_key(&h, e, w->provider, a);
 	set_header(&h, "X-Client-Request-Id", q->call_id);
 	for (size_t i = 0; extra && extra[i].name; i++)
 		set_header(&h, extra[i].name, extra[i].value);
@@ -108,18 +109,18 @@ static bool check_options(const cJSON *options, struct error *err)
 	return true;
 }
 
-bool wire_request(const struct llm_question *q, const struct endpoint *e, const struct provider *p,
-		  const char *path, const struct http_header *extra, cJSON *body, struct arena *a,
-		  struct http_request *req, struct error *err)
+bool wire_write(const struct wire_request *w, const struct llm_question *q,
+		const struct endpoint *e, struct arena *a, struct http_request *req,
+		struct error *err)
 {
 	if (!check_options(q->options, err) || !check_options(q->model->options, err))
 		return false;
-	wire_merge(a, body, q->model->options);
-	wire_merge(a, body, q->options);
+	wire_merge(a, w->body, q->model->options);
+	wire_merge(a, w->body, q->options);
 	req->method = "POST";
-	req->url = arena_printf(a, "%s%s", e->base_url, path);
-	req->headers = make_headers(q, e, p, extra, a);
-	req->body = json_print(a, body);
+	req->url = arena_printf(a, "%s%s", e->base_url, w->path);
+	req->headers = make_headers(q, e, w, a);
+	req->body = json_print(a, w->body);
 	return true;
 }
 

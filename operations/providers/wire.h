@@ -4,13 +4,20 @@
 
 #include "operations/providers/provider.h"
 
-/* Makes the request: url is the endpoint's base and the path; the body with the model's options
- * and then the operation's providerOptions merged in; the headers. `extra` are headers of the wire
- * (ends with {NULL}), those without a value are left out. Fails where providerOptions would change
- * what was checked: the model, whether it streams. */
-bool wire_request(const struct llm_question *q, const struct endpoint *e, const struct provider *p,
-		  const char *path, const struct http_header *extra, cJSON *body, struct arena *a,
-		  struct http_request *req, struct error *err) NODISCARD;
+struct wire_request {
+	const struct provider *provider;
+	const char *path; /* behind the endpoint's base URL */
+	const struct http_header
+		*extra; /* ends with {NULL}; or NULL; those without a value are left out */
+	cJSON *body;
+};
+
+/* Makes the request: the body with the model's options and then the operation's providerOptions
+ * merged in; the headers, with the key. Fails where providerOptions would change what was checked:
+ * the model, whether it streams. */
+bool wire_write(const struct wire_request *w, const struct llm_question *q,
+		const struct endpoint *e, struct arena *a, struct http_request *req,
+		struct error *err) NODISCARD;
 
 /* Members of `from` join `into`; objects are merged in depth, all else is replaced. */
 void wire_merge(struct arena *a, cJSON *into, const cJSON *from);

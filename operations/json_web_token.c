@@ -17,7 +17,10 @@ static const struct option options[] = {
 	{.name = "operation",                       .types = OPTION_ANY, .help = "sign, verify or decode"},
 	{.name = "payload",         .types = OPTION_ANY, .help = "sign: what goes into the token"},
 	{.name = "token",                         .types = OPTION_ANY, .help = "verify, decode: the token"},
-	{.name = "secret", .types = OPTION_ANY, .help = "a secret, or a key as PEM"},
+	{.name = "secret",
+	 .types = OPTION_ANY,
+	 .help = "a secret, or a key as PEM",
+	 .is_secret = true},
 	{.name = "options",                           .types = OPTION_ANY, .help = "algorithm, expiresIn, issuer and so on"},
 	{.name = NULL     },
 };

@@ -1,6 +1,7 @@
 #include "operations/operation.h"
 
 #include "common/buf.h"
+#include "common/secrets.h"
 #include "operations/services.h"
 
 static const struct operation *const table[] = {
@@ -100,6 +101,21 @@ bool operation_check(const struct operation *op, const cJSON *options, struct er
 		if (!check_option(o, json_get(options, o->name), err))
 			return false;
 	return true;
+}
+
+const cJSON *operation_shown_options(struct arena *a, const struct operation *op,
+				     const cJSON *options)
+{
+	cJSON *shown = NULL;
+
+	for (const struct option *o = op->options; o && o->name; o++) {
+		if (!o->is_secret || !json_get(options, o->name))
+			continue;
+		if (!shown)
+			shown = json_copy(a, options);
+		json_set_text(a, shown, o->name, SECRET_MASK);
+	}
+	return shown ? shown : options;
 }
 
 void operation_start(struct op_call *c)

@@ -90,6 +90,7 @@ struct option {
 	/* Its text goes to a provider: a template that resolves to nothing is TEMPLATE_UNRESOLVED there
 	 * (option `onMissing`: error, empty, literal), not the word "undefined", sent and paid for. */
 	bool must_resolve;
+	bool is_secret; /* nobody sees it in the log of a run */
 };
 
 struct operation {
@@ -135,6 +136,10 @@ const struct operation *const *operation_table(size_t *count);
 
 /* ERR_INVALID_PAYLOAD names the option, what was found and what was expected. */
 bool operation_check(const struct operation *op, const cJSON *options, struct error *err) NODISCARD;
+
+/* The options as the log of a run shows them: those that are secret are masked. */
+const cJSON *operation_shown_options(struct arena *a, const struct operation *op,
+				     const cJSON *options);
 
 /* Everything above the outputs must be set. Ends like any task. */
 void operation_start(struct op_call *c);

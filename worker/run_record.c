@@ -110,12 +110,15 @@ static struct op_usage usage_of_record(const cJSON *json)
 void run_log_step(struct run *r, const cJSON *left)
 {
 	cJSON *step = json_object(r->arena);
+	const cJSON *options = r->op.op && r->op.options
+				       ? operation_shown_options(r->arena, r->op.op, r->op.options)
+				       : r->op.options;
 
 	json_set_text(r->arena, step, "key", r->node->key);
 	json_set_text(r->arena, step, "type", r->node->type);
 	json_set_text(r->arena, step, "status", r->failed ? "reject" : "resolve");
 	json_set(r->arena, step, "options",
-		 r->op.options ? json_share(r->arena, r->op.options) : json_null(r->arena));
+		 options ? json_share(r->arena, options) : json_null(r->arena));
 	json_set(r->arena, step, "result", left ? json_share(r->arena, left) : json_null(r->arena));
 	json_set_number(r->arena, step, "ms", (double)(wall_ms() - r->step_started));
 	json_set(r->arena, step, "usage", run_usage_json(r->arena, &r->op.usage));

@@ -72,6 +72,8 @@ struct cli {
 	X(jobs)         \
 	X(status)       \
 	X(limits)       \
+	X(models)       \
+	X(tokens)       \
 	X(config)       \
 	X(version)
 

@@ -9,7 +9,7 @@ static task_step look;
 
 static const struct option options[] = {
 	{.name = "filter",			      .types = OPTION_ANY, .help = "the rules, as in Directus' filters"},
-	{NULL},
+	{0},
 };
 
 static enum task_next look(struct task *t)

@@ -42,7 +42,10 @@ static bool take_zone(const char **text, double *offset_ms)
 		++*text;
 		return true;
 	}
-	if ((**text != '+' && **text != '-') || (++*text, !take_number(text, 2, &hours)))
+	if (**text != '+' && **text != '-')
+		return false;
+	++*text;
+	if (!take_number(text, 2, &hours))
 		return false;
 	*text += **text == ':';
 	if (**text && !take_number(text, 2, &minutes))

@@ -201,18 +201,20 @@ static double week_of(const struct tm *tm)
 static double date_part(const char *name, double ms)
 {
 	struct tm tm;
+
+	date_fields(ms, &tm);
 	const struct {
 		const char *name;
 		double part;
 	} parts[] = {
-		{"year",              (date_fields(ms, &tm), tm.tm_year + 1900)},
-		{"month", tm.tm_mon + 1               },
-		{"week",      week_of(&tm)     },
-		{"day",  tm.tm_mday           },
-		{"weekday",        tm.tm_wday           },
-		{"hour",  tm.tm_hour     },
-		{"minute",        tm.tm_min                 },
-		{"second",   tm.tm_sec},
+		{"year",    tm.tm_year + 1900},
+                {"month",   tm.tm_mon + 1    },
+                {"week",    week_of(&tm)     },
+		{"day",     tm.tm_mday       },
+                {"weekday", tm.tm_wday       },
+                {"hour",    tm.tm_hour       },
+		{"minute",  tm.tm_min        },
+                {"second",  tm.tm_sec        },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)

@@ -179,16 +179,17 @@ static bool is_of_type(const cJSON *value, const char *type)
 
 static void check_type(struct schema_check *c, const struct schema_place *at, const cJSON *rule)
 {
-	char wanted[160] = "";
+	const char *wanted = NULL;
 	const cJSON *item = cJSON_IsArray(rule) ? rule->child : rule;
 
 	for (; item; item = cJSON_IsArray(rule) ? item->next : NULL) {
 		if (is_of_type(at->value, item->valuestring))
 			return;
-		(void)snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted), "%s%s",
-			       wanted[0] ? " or " : "", schema_type_text(item->valuestring));
+		wanted = arena_printf(c->arena, "%s%s%s", wanted ? wanted : "",
+				      wanted ? " or " : "", schema_type_text(item->valuestring));
 	}
-	fault(c, at, "is %s, expected %s", schema_type_text(json_type_name(at->value)), wanted);
+	fault(c, at, "is %s, expected %s", schema_type_text(json_type_name(at->value)),
+	      wanted ? wanted : "nothing");
 }
 
 static void check_enum(struct schema_check *c, const struct schema_place *at, const cJSON *rule)

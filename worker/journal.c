@@ -172,7 +172,8 @@ static void admitted(struct permit_call *c, struct send *s)
 	o->end_ms = u64_max(o->end_ms, end);
 	if (!lease_may_begin(&o->lease)) {
 		give_permit_back(s);
-		(void)fail(&c->call.err, ERR_REDIS, "the permit came when the lease was over");
+		c->retry_at_ms = wall_ms(); /* if the job is still ours, it begins anew */
+		(void)fail(&c->call.err, ERR_PARKED, "the permit came when the lease was over");
 		return;
 	}
 	lease_set(o, call_name(o, c->entry.step, c->entry.n),

@@ -715,3 +715,28 @@ def test_nothing_is_left_when_the_queue_is_empty(q, clock):
     q.claim(5)
     left = {k.removeprefix(PREFIX).split(":")[0].split("|")[0] for k in q.r.keys("*")}
     assert left <= {"in", "res", "rep", "ev", "n", "m", "v", "vt", "seq", "fin", "rl", "win", "use", "scp", "cl", "clock"}
+
+
+@pytest.mark.parametrize("outcome", ["answer", "failed", "unknown", "cancelled"])
+def test_a_call_whose_cost_is_not_known_can_be_settled_under_a_budget(q, clock, outcome):
+    job = q.one()
+    job.permit([("*", "budget", 1000, 0, "total")])
+    assert job.settle(outcome, answer="x", used=(5, 0, 5))[0] == 1
+    assert not q.r.exists(q.key("px"))
+    job.permit([("*", "budget", 1000, 0, "total")], n=2)
+    clock.go(q.lease_ms)
+    q.tick()
+    assert not q.r.exists(q.key("px"))
+
+
+def test_a_call_that_was_taken_for_lost_and_was_not_made_is_counted_apart(q, clock):
+    first = q.one(id="a")
+    first.permit()
+    clock.go(q.wait_ms)
+    q.tick()
+    second = other(q).claim()[0]
+    second.permit(n=2, question=1)
+    first.settle("failed")
+    assert (q.count("calls"), q.count("repeated"), q.count("failed"), q.count("unfounded")) == (2, 1, 0, 1)
+    second.settle("failed")
+    assert q.count("failed") == 1

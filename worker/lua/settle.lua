@@ -49,7 +49,7 @@ end
 local function settle_money(list, reserved, was_reaped)
   for budget in list:gmatch('[^\n]+') do
     local key = K('bud:' .. budget)
-    call('HINCRBY', key, was_reaped and 'u' or 'r', -reserved)
+    call('HINCRBY', key, was_reaped and 'u' or 'r', 0 - reserved)
     if outcome == 'unknown' then
       call('HINCRBY', key, 'u', reserved)
     elseif cost > 0 then
@@ -117,14 +117,27 @@ local function store_answer()
   return winner
 end
 
+-- It was not carried out: its number may be used again. If it was taken for lost, and somebody has drawn
+-- conclusions from that, it is counted apart.
+local function free_call()
+  local text = call('HGET', sk, 'call:' .. name) or ''
+  if text:match('%S+$') ~= permit then
+    return
+  end
+  call('HDEL', sk, 'call:' .. name)
+  local next_call = call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n + 1)) == 1
+  local too_late = text:match('^lost ') and (next_call or j.state == 'quarantined')
+  count(too_late and 'unfounded' or outcome)
+end
+
 local function settle_intent()
   local winner = 0
   if outcome == 'answer' then
     winner = store_answer()
   elseif outcome == 'unknown' then
     lose_call(id, name, permit)
-  elseif (call('HGET', sk, 'call:' .. name) or ''):match('%S+$') == permit then
-    call('HDEL', sk, 'call:' .. name)
+  else
+    free_call()
   end
   if j.permit == permit then
     call('HDEL', jk, 'permit', 'call_end')
@@ -198,9 +211,6 @@ if p.job then
     keep_books()
     charge_group()
     count('answers')
-  end
-  if outcome == 'failed' then
-    count('failed')
   end
   judge_route()
   if rate_limited then

@@ -52,7 +52,7 @@ local function reap_permit(permit)
     call('ZREM', K('cs:' .. scope), permit)
   end
   for budget in p.budgets:gmatch('[^\n]+') do
-    call('HINCRBY', K('bud:' .. budget), 'r', -p.cost)
+    call('HINCRBY', K('bud:' .. budget), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
     call('HINCRBY', K('bud:' .. budget), 'u', p.cost)
   end
   call('HSET', key, 'reaped', 1, 'slots', '')

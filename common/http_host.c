@@ -116,8 +116,8 @@ bool host_find(struct hosts *all, const char *url, bool guarded, struct host **h
 		h = length ? host_new(all, url, length) : NULL;
 		if (!h)
 			return fail(err, ERR_INVALID_PAYLOAD,
-				    "URL '%.60s': expected http:// or https:// and a host",
-				    length ? "..." : url);
+				    "URL '%.*s...': expected http:// or https:// and a host",
+				    (int)size_min(strcspn(url, ":/"), 40), url);
 		h->guarded = guarded;
 		h->next = all->first;
 		all->first = h;

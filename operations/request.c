@@ -42,6 +42,15 @@ static struct state *state_of(struct task *t)
 	return op_of(t)->state;
 }
 
+/* For error_extra: the error's name is not Directus'. */
+static cJSON *named(struct arena *a, const char *name)
+{
+	cJSON *extra = json_object(a);
+
+	json_set_text(a, extra, "name", name);
+	return extra;
+}
+
 /* ---- the options ---- */
 
 /* A number, or a text such as "15s". */
@@ -104,21 +113,21 @@ static void add_own_headers(struct op_call *c, struct state *s)
 
 static bool read_options(struct op_call *c, struct state *s, struct error *err)
 {
-	const cJSON *o = c->options, *body = json_get(o, "body"), *headers = json_get(o, "headers");
-	const char *url = json_get_text(o, "url"), *method = read_method(c->arena, o);
+	const cJSON *o = c->options;
+	const char *url = json_get_text(o, "url");
+	struct request_parts parts = {.method = read_method(c->arena, o),
+				      .headers = json_get(o, "headers"),
+				      .body = json_get(o, "body")};
 	double timeout_ms = TIMEOUT_MS, retries = 0;
 
 	if (!url || !url[0])
 		return fail(err, ERR_INVALID_PAYLOAD, "option 'url' is missing");
-	/* A null is sent as the JSON text, but not where no body belongs. */
-	if (cJSON_IsNull(body) && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
-		body = NULL;
 	if (!read_number(o, "timeout", LONGEST_TIMEOUT_MS, &timeout_ms, err) ||
 	    !read_number(o, "retries", RETRIES_MAX, &retries, err) ||
-	    !request_write(c->arena, headers, body, &s->text, err))
+	    !request_write(c->arena, &parts, &s->text, err))
 		return false;
 	s->retries_left = (unsigned)retries;
-	s->req = (struct http_request){.method = method,
+	s->req = (struct http_request){.method = parts.method,
 				       .url = request_url(c->arena, url),
 				       .body = s->text.body,
 				       .timeout_ms = (uint32_t)timeout_ms,
@@ -126,6 +135,7 @@ static bool read_options(struct op_call *c, struct state *s, struct error *err)
 	if (!http_url_join(c->arena, s->req.url, s->req.url)) {
 		(void)fail(err, ERR_NAMED, "Invalid URL");
 		(void)snprintf(err->name, sizeof(err->name), "ERR_INVALID_URL");
+		c->error_extra = named(c->arena, "TypeError");
 		return false;
 	}
 	add_own_headers(c, s);
@@ -234,6 +244,22 @@ static cJSON *answer_json(struct arena *a, const struct http_call *h)
 	return json;
 }
 
+/* Directus' own rejections have the cookies as one text. */
+static void join_cookies(struct arena *a, cJSON *answer)
+{
+	const cJSON *list = json_path(answer, "headers", "set-cookie", NULL), *item;
+	cJSON *headers = json_copy(a, json_get(answer, "headers"));
+	const char *text = NULL;
+
+	json_each(item, list)
+		text = text ? arena_printf(a, "%s, %s", text, item->valuestring)
+			    : item->valuestring;
+	if (text) {
+		json_set_text(a, headers, "set-cookie", text);
+		json_set(a, answer, "headers", headers);
+	}
+}
+
 /* The network's failures under the names that Directus' flows know. */
 static enum task_next fail_network(struct task *t, const struct http_call *h)
 {
@@ -257,8 +283,8 @@ static enum task_next fail_network(struct task *t, const struct http_call *h)
 		i++;
 	err.code = ERR_NAMED;
 	(void)snprintf(err.name, sizeof(err.name), "%s", names[i].name);
-	c->error_extra = json_object(c->arena);
-	json_set_text(c->arena, c->error_extra, "name", "Error");
+	err.detail[0] = '\0';
+	c->error_extra = named(c->arena, "Error");
 	return task_fail_as(t, &err);
 }
 
@@ -269,6 +295,7 @@ static enum task_next fail_status(struct task *t)
 	struct error err;
 
 	c->rejection = answer_json(c->arena, h);
+	join_cookies(c->arena, c->rejection);
 	(void)fail(&err, ERR_NAMED, "the server answered with status %d %.80s", h->status,
 		   h->reason);
 	(void)snprintf(err.name, sizeof(err.name), "UNEXPECTED_RESPONSE");

@@ -117,26 +117,49 @@ static void add_form_text(struct buf *b, const char *text)
 	}
 }
 
-/* {"a":1,"b":{"c":2},"d":[3,4]} is a=1&b[c]=2&d[]=3&d[]=4, brackets encoded */
-static void add_form(struct arena *a, struct buf *b, const char *name, const cJSON *value,
-		     int depth)
+static bool is_container(const cJSON *value)
+{
+	return cJSON_IsObject(value) || cJSON_IsArray(value);
+}
+
+static bool is_flat(const cJSON *list)
 {
 	const cJSON *item;
 
-	if (depth < DEPTH_MAX && (cJSON_IsObject(value) || cJSON_IsArray(value))) {
-		json_each(item, value) {
-			const char *key = item->string ? item->string : "";
+	json_each(item, list)
+		if (is_container(item))
+			return false;
+	return true;
+}
 
-			add_form(a, b, name ? arena_printf(a, "%s[%s]", name, key) : key, item,
-				 depth + 1);
-		}
-		return;
-	}
+static void add_pair(struct arena *a, struct buf *b, const char *name, const cJSON *value)
+{
 	if (b->len)
 		(void)buf_add_char(b, '&');
-	add_form_text(b, name ? name : "");
+	add_form_text(b, name);
 	(void)buf_add_char(b, '=');
-	add_form_text(b, cJSON_IsNull(value) ? "" : text_of(a, value));
+	add_form_text(b, text_of(a, value));
+}
+
+/* {"a":1,"b":[2,3],"c":{"d":[4]}} is a=1&b[]=2&b[]=3&c[d][0]=4, brackets encoded; nulls are left out */
+static void add_form(struct arena *a, struct buf *b, const char *prefix, const cJSON *value,
+		     int depth)
+{
+	bool unnumbered = depth == 1 && cJSON_IsArray(value) && is_flat(value);
+	const cJSON *item;
+	int i = 0;
+
+	json_each(item, value) {
+		const char *key = item->string ? item->string : arena_printf(a, "%d", i);
+		const char *name =
+			depth == 0 ? key : arena_printf(a, "%s[%s]", prefix, unnumbered ? "" : key);
+
+		i++;
+		if (is_container(item) && depth < DEPTH_MAX)
+			add_form(a, b, name, item, depth + 1);
+		else if (!cJSON_IsNull(item))
+			add_pair(a, b, name, item);
+	}
 }
 
 static bool is_json_text(struct arena *a, const char *text)
@@ -158,7 +181,7 @@ static struct str body_text(struct arena *a, const cJSON *body, const char *type
 			return utf8_trim(str_of(body->valuestring));
 		return json_print(a, body);
 	}
-	if (type && strstr(type, form_type) && (cJSON_IsObject(body) || cJSON_IsArray(body))) {
+	if (type && strstr(type, form_type) && is_container(body)) {
 		buf_init(&b, TEXT_MAX);
 		add_form(a, &b, NULL, body, 0);
 		return take(a, &b);
@@ -166,28 +189,33 @@ static struct str body_text(struct arena *a, const cJSON *body, const char *type
 	return json_print(a, body);
 }
 
-bool request_write(struct arena *a, const cJSON *headers, const cJSON *body,
-		   struct request_text *out, struct error *err)
+static bool has_form_by_default(const char *method)
 {
-	struct http_header *list = arena_array(a, struct http_header, json_count(headers) + 2);
+	return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+	       strcmp(method, "PATCH") == 0;
+}
+
+bool request_write(struct arena *a, const struct request_parts *parts, struct request_text *out,
+		   struct error *err)
+{
+	struct http_header *list =
+		arena_array(a, struct http_header, json_count(parts->headers) + 2);
+	const cJSON *body = parts->body;
 	const char *type;
 
-	if (!read_headers(a, headers, list, err))
+	if (!read_headers(a, parts->headers, list, err))
 		return false;
-	out->headers = list;
-	out->body = (struct str){"", 0};
-	if (!body || (cJSON_IsString(body) && !body->valuestring[0]))
-		return true;
-	if (!find_header(list, content_type, true) &&
+	if (body && !find_header(list, content_type, true) &&
 	    (!cJSON_IsString(body) || is_json_text(a, body->valuestring)))
 		replace_type(list, "application/json");
 	type = find_header(list, content_type, false);
-	if (!type)
+	if (!type && has_form_by_default(parts->method))
 		replace_type(list, form_type);
-	if (type && strstr(type, "multipart/form-data") && !cJSON_IsString(body))
+	if (type && strstr(type, "multipart/form-data") && is_container(body))
 		return fail(err, ERR_INVALID_PAYLOAD,
 			    "option 'body': an object can not be sent as multipart/form-data");
-	out->body = body_text(a, body, type);
+	out->headers = list;
+	out->body = body ? body_text(a, body, type) : (struct str){"", 0};
 	return true;
 }
 

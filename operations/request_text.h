@@ -15,12 +15,18 @@ struct request_text {
 	struct str body;
 };
 
-/* headers: [{"header","value"}], or an object. body: any value; NULL: none.
- * Without a header written exactly "Content-Type", whatever is JSON (also a text that is) goes as
- * application/json, over a header in another spelling; a plain text as a form. With one: a text for
+struct request_parts {
+	const char *method;
+	const cJSON *headers; /* [{"header","value"}], or an object; or NULL */
+	const cJSON *body;    /* any value; NULL: none */
+};
+
+/* Without a header written exactly "Content-Type", whatever is JSON (also a text that is) goes as
+ * application/json, over a header in another spelling; a plain text, or nothing, in a POST, PUT or
+ * PATCH as a form. With one: a text for
  * a JSON type that is no JSON is quoted, an object for a form is written as a form. */
-bool request_write(struct arena *a, const cJSON *headers, const cJSON *body,
-		   struct request_text *out, struct error *err) NODISCARD;
+bool request_write(struct arena *a, const struct request_parts *parts, struct request_text *out,
+		   struct error *err) NODISCARD;
 
 /* What came: JSON wherever it parses, else the text, with U+FFFD for what is no text. */
 cJSON *request_read(struct arena *a, struct str body);

@@ -104,8 +104,8 @@ TEST(bodies_go_out_as_directus_sends_them)
 		{"'body':null",								     "application/json",                  "null"      },
 		{"'body':' {\\\"a\\\": 1} '",						       "application/json",                  "{\"a\": 1}"},
 		{"'body':'hello'",								  "application/x-www-form-urlencoded", "hello"     },
-		{"'body':''",								       NULL,                                ""          },
-		{"'x':1",									   NULL,				""          },
+		{"'body':''",								       "application/x-www-form-urlencoded", ""          },
+		{"'x':1",									   "application/x-www-form-urlencoded", ""          },
 		{"'body':{'a':1},'headers':[{'header':'content-type','value':'text/plain'}]",
 		 "application/json",												     "{\"a\":1}" },
 		{"'body':'hello','headers':[{'header':'Content-Type','value':'application/json'}]",
@@ -113,9 +113,9 @@ TEST(bodies_go_out_as_directus_sends_them)
 		{"'body':'hello','headers':[{'header':'Content-Type','value':'text/plain'}]",
 		 "text/plain",													   "hello"     },
 		{"'body':{'a':1,'b':'x "
-		 "y','c':{'d':[1,2]},'e':null},'headers':[{'header':'Content-Type',"
+		 "y','c':{'d':[1,2]},'e':null,'f':[3,null]},'headers':[{'header':'Content-Type',"
 		 "'value':'application/x-www-form-urlencoded'}]",		  "application/x-www-form-urlencoded",
-		 "a=1&b=x+y&c%5Bd%5D%5B%5D=1&c%5Bd%5D%5B%5D=2&e="										    },
+		 "a=1&b=x+y&c%5Bd%5D%5B0%5D=1&c%5Bd%5D%5B1%5D=2&f%5B%5D=3"									   },
 	};
 	struct world *w = *state;
 

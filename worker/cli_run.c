@@ -36,7 +36,7 @@ struct process {
 	struct door_handlers door_handlers;
 	struct door_jobs door_jobs;
 	struct call starting; /* the queue */
-	bool started, stopping;
+	bool started, stopping, stopped;
 	int status;
 };
 
@@ -44,6 +44,7 @@ static void drained(void *arg)
 {
 	struct process *p = arg;
 
+	p->stopped = true;
 	log_write(LOG_INFO, "stopped", LOG_END);
 	loop_stop(p->setup.services.loop);
 }
@@ -52,6 +53,8 @@ static void told_to_stop(void *arg)
 {
 	struct process *p = arg;
 
+	if (p->stopped)
+		return;
 	if (p->stopping) {
 		log_write(LOG_WARN, "told to stop twice: ending at once", LOG_END);
 		_exit(1);

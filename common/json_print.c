@@ -55,25 +55,13 @@ static int digits_of(double number, char digits[JSON_NUMBER_MAX], int *point)
 	return count;
 }
 
-const char *json_number_text(double number, char text[JSON_NUMBER_MAX])
+/* Fixed notation or scientific: by where the decimal point would stand. */
+static void arrange(double number, const char *sign, char text[JSON_NUMBER_MAX])
 {
 	static const char zeros[] = "000000000000000000000"; /* as many as the longest needs */
 	char d[JSON_NUMBER_MAX], whole[JSON_NUMBER_MAX] = "";
-	const char *sign = number < 0 ? "-" : "";
-	int count, point;
+	int point, count = digits_of(number, d, &point);
 
-	if (!isfinite(number) || number == 0) {
-		(void)snprintf(text, JSON_NUMBER_MAX, "%s%s", number == 0 ? "" : sign,
-			       number == 0     ? "0"
-			       : isnan(number) ? "NaN"
-					       : "Infinity");
-		return text;
-	}
-	if (fabs(number) < 1e15 && trunc(number) == number) { /* the usual case, made fast */
-		(void)snprintf(text, JSON_NUMBER_MAX, "%lld", (long long)number);
-		return text;
-	}
-	count = digits_of(fabs(number), d, &point);
 	if (count <= point && point <= 21)
 		(void)snprintf(text, JSON_NUMBER_MAX, "%s%.17s%.*s", sign, d, point - count, zeros);
 	else if (point > 0 && point <= 21)
@@ -84,6 +72,20 @@ const char *json_number_text(double number, char text[JSON_NUMBER_MAX])
 	else
 		(void)snprintf(text, JSON_NUMBER_MAX, "%s%c%s%.16se%+d", sign, d[0],
 			       count > 1 ? "." : "", d + 1, point - 1);
+}
+
+const char *json_number_text(double number, char text[JSON_NUMBER_MAX])
+{
+	const char *sign = number < 0 ? "-" : "";
+
+	if (isnan(number))
+		(void)snprintf(text, JSON_NUMBER_MAX, "NaN");
+	else if (isinf(number))
+		(void)snprintf(text, JSON_NUMBER_MAX, "%sInfinity", sign);
+	else if (fabs(number) < 1e15 && trunc(number) == number) /* the usual case, made fast */
+		(void)snprintf(text, JSON_NUMBER_MAX, "%lld", (long long)number);
+	else
+		arrange(fabs(number), sign, text);
 	return text;
 }
 

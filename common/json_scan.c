@@ -190,33 +190,28 @@ static bool scan_escape(struct scan *s)
 	return c != 'u' || scan_unicode_escape(s, start);
 }
 
+/* One character that is neither a quote nor the beginning of an escape. */
+static bool scan_character(struct scan *s)
+{
+	struct str rest = {s->text.ptr + s->at, s->text.len - s->at};
+	int c = peek(s);
+
+	if (c < 0x20)
+		return expected(s, c < 0 ? "'\"'" : "its escape in a string");
+	if (c >= 0x80 && utf8_strict(rest) == 0)
+		return expected(s, "UTF-8");
+	s->at += c < 0x80 ? 1 : utf8_strict(rest);
+	return true;
+}
+
 static bool scan_string(struct scan *s)
 {
 	if (!take(s, '"'))
 		return expected(s, "a key in double quotes");
-	for (;;) {
-		int c = peek(s);
-
-		if (c == '"') {
-			s->at++;
-			return true;
-		}
-		if (c < 0x20)
-			return expected(s, c < 0 ? "'\"'" : "its escape in a string");
-		if (c == '\\') {
-			if (!scan_escape(s))
-				return false;
-		} else if (c < 0x80) {
-			s->at++;
-		} else {
-			size_t n =
-				utf8_strict((struct str){s->text.ptr + s->at, s->text.len - s->at});
-
-			if (n == 0)
-				return expected(s, "UTF-8");
-			s->at += n;
-		}
-	}
+	while (!take(s, '"'))
+		if (!(peek(s) == '\\' ? scan_escape(s) : scan_character(s)))
+			return false;
+	return true;
 }
 
 /* ---- numbers ---- */

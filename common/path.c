@@ -18,8 +18,13 @@ static bool is_named(struct error *err, const char *name)
 	return false;
 }
 
-#define syntax_error(err, ...) \
-	((void)fail((err), ERR_TEMPLATE_SYNTAX, __VA_ARGS__), is_named((err), "SyntaxError"))
+/* With the part in quotes behind the text, if there is one; a long one is cut. */
+static bool syntax_error(struct error *err, const char *text_before, struct str part)
+{
+	(void)fail(err, ERR_TEMPLATE_SYNTAX, "%s%.*s%s", text_before, STR_ARGS(part),
+		   part.ptr ? "\"" : "");
+	return is_named(err, "SyntaxError");
+}
 
 static void push(struct parser *p, struct str key)
 {
@@ -31,25 +36,8 @@ static struct str from(struct str s, size_t at)
 	return (struct str){s.ptr + at, s.len - at};
 }
 
-/* What stands outside brackets: keys with points between them. */
-static bool push_names(struct parser *p, struct str names, bool behind_bracket)
+static bool push_each(struct parser *p, struct str rest, struct str names)
 {
-	struct str rest = utf8_trim(names);
-
-	if (rest.len == 0)
-		return true;
-	if (rest.ptr[0] == '.' && !behind_bracket)
-		return syntax_error(p->err, "Unexpected . at the start of \"%.*s\"",
-				    STR_ARGS(names));
-	if (rest.ptr[0] != '.' && behind_bracket)
-		return syntax_error(p->err, "Missing . at the start of \"%.*s\"", STR_ARGS(names));
-	if (behind_bracket)
-		rest = utf8_trim(from(rest, 1));
-	if (rest.len == 0)
-		return true;
-	if (rest.ptr[rest.len - 1] == '.')
-		return syntax_error(p->err, "Unexpected \".\" at the end of \"%.*s\"",
-				    STR_ARGS(names));
 	for (const char *point = rest.ptr; point;) {
 		struct str name = rest;
 
@@ -60,11 +48,30 @@ static bool push_names(struct parser *p, struct str names, bool behind_bracket)
 		}
 		name = utf8_trim(name);
 		if (name.len == 0)
-			return syntax_error(p->err, "Empty prop name when parsing \"%.*s\"",
-					    STR_ARGS(names));
+			return syntax_error(p->err, "Empty prop name when parsing \"", names);
 		push(p, name);
 	}
 	return true;
+}
+
+/* What stands outside brackets: keys with points between them. */
+static bool push_names(struct parser *p, struct str names, bool behind_bracket)
+{
+	struct str rest = utf8_trim(names);
+
+	if (rest.len == 0)
+		return true;
+	if (rest.ptr[0] == '.' && !behind_bracket)
+		return syntax_error(p->err, "Unexpected . at the start of \"", names);
+	if (rest.ptr[0] != '.' && behind_bracket)
+		return syntax_error(p->err, "Missing . at the start of \"", names);
+	if (behind_bracket)
+		rest = utf8_trim(from(rest, 1));
+	if (rest.len == 0)
+		return true;
+	if (rest.ptr[rest.len - 1] == '.')
+		return syntax_error(p->err, "Unexpected \".\" at the end of \"", names);
+	return push_each(p, rest, names);
 }
 
 static bool is_quote(char c)
@@ -78,18 +85,17 @@ static bool push_bracketed(struct parser *p, struct str key)
 	char first, last;
 
 	if (key.len == 0)
-		return syntax_error(p->err, "Unexpected token ]");
+		return syntax_error(p->err, "Unexpected token ]", (struct str){0});
 	first = key.ptr[0];
 	last = key.ptr[key.len - 1];
 	if (is_quote(first) || is_quote(last)) {
 		if (key.len < 2 || first != last)
-			return syntax_error(p->err, "Mismatching string quotation: \"%.*s\"",
-					    STR_ARGS(key));
+			return syntax_error(p->err, "Mismatching string quotation: \"", key);
 		push(p, (struct str){key.ptr + 1, key.len - 2});
 		return true;
 	}
 	if (memchr(key.ptr, '[', key.len))
-		return syntax_error(p->err, "Missing ] in varName \"%.*s\"", STR_ARGS(key));
+		return syntax_error(p->err, "Missing ] in varName \"", key);
 	push(p, first == '+' ? from(key, 1) : key);
 	return true;
 }
@@ -105,11 +111,10 @@ static bool parse(struct parser *p, struct str text)
 
 		close = memchr(open, ']', rest.len - at);
 		if (!close)
-			return syntax_error(p->err, "Missing ] in varName \"%.*s\"",
-					    STR_ARGS(text));
+			return syntax_error(p->err, "Missing ] in varName \"", text);
 		/* an empty bracket is noticed before what stands in front of it */
 		if (utf8_trim((struct str){open + 1, (size_t)(close - open - 1)}).len == 0)
-			return syntax_error(p->err, "Unexpected token ]");
+			return syntax_error(p->err, "Unexpected token ]", (struct str){0});
 		if (!push_names(p, (struct str){rest.ptr, at}, behind_bracket) ||
 		    !push_bracketed(p,
 				    utf8_trim((struct str){open + 1, (size_t)(close - open - 1)})))

@@ -226,31 +226,31 @@ static bool syntax_error(struct render *r, const char *name)
 	return false;
 }
 
-/* The first {{ tag }} of the text; tag->text.ptr NULL: there is none. The position in the error
- * texts counts from the beginning of `whole`, in UTF-16 units. */
-static bool next_tag(struct render *r, struct str whole, struct str text, struct tag *tag)
+/* The first {{ tag }} of the rest of a text; tag->text.ptr NULL: there is none. The position in the error
+ * texts counts from the beginning of the text, in UTF-16 units. */
+static bool next_tag(struct render *r, struct str text, struct str rest, struct tag *tag)
 {
-	size_t open = find(text, "{{"), close, position;
+	size_t open = find(rest, "{{"), close, position;
 	struct str name;
 
 	*tag = (struct tag){0};
 	if (open == SIZE_MAX)
 		return true;
-	name = from(text, open + 2);
+	name = from(rest, open + 2);
 	close = find(name, "}}");
-	position = (size_t)(text.ptr - whole.ptr) + open;
+	position = (size_t)(rest.ptr - text.ptr) + open;
 	if (close == SIZE_MAX || utf8_units((struct str){name.ptr, close}) > PATH_LENGTH_MAX) {
 		(void)fail(r->err, ERR_TEMPLATE_SYNTAX,
 			   "Missing \"}}\" in the template for the \"{{\" at position %zu within "
 			   "%d characters",
-			   utf8_units((struct str){whole.ptr, position}), PATH_LENGTH_MAX);
+			   utf8_units((struct str){text.ptr, position}), PATH_LENGTH_MAX);
 		return syntax_error(r, "SyntaxError");
 	}
-	tag->text = (struct str){text.ptr + open, close + 4};
+	tag->text = (struct str){rest.ptr + open, close + 4};
 	tag->name = utf8_trim((struct str){name.ptr, close});
 	if (tag->name.len > 0 && find(tag->name, "{{") == SIZE_MAX)
 		return true;
-	position = utf8_units((struct str){whole.ptr, position});
+	position = utf8_units((struct str){text.ptr, position});
 	if (tag->name.len == 0)
 		(void)fail(r->err, ERR_TEMPLATE_SYNTAX,
 			   "Unexpected \"}}\" tag found at position %zu", position);

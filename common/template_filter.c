@@ -202,30 +202,32 @@ static const cJSON *length(struct arena *a, const cJSON *value, const cJSON *arg
 
 /* Where the next | is that stands in no brackets; the end if there is none. Quotes mean something
  * inside brackets only: elsewhere ' may be part of a key. */
+static size_t skip_quoted(struct str text, size_t at)
+{
+	char quote = text.ptr[at++];
+
+	for (; at < text.len && text.ptr[at] != quote; at++)
+		at += text.ptr[at] == '\\';
+	return at;
+}
+
 static size_t next_bar(struct str text, size_t at)
 {
 	unsigned depth = 0;
-	char quote = 0;
 
 	for (; at < text.len; at++) {
 		char c = text.ptr[at];
 
-		if (quote) {
-			if (c == '\\')
-				at++;
-			else if (c == quote)
-				quote = 0;
-		} else if (depth > 0 && (c == '"' || c == '\'' || c == '`')) {
-			quote = c;
-		} else if (c == '(' || c == '[') {
+		if (c == '|' && depth == 0)
+			break;
+		if (depth > 0 && strchr("\"'`", c))
+			at = skip_quoted(text, at);
+		else if (c == '(' || c == '[')
 			depth++;
-		} else if (c == ')' || c == ']') {
-			depth -= depth > 0;
-		} else if (c == '|' && depth == 0) {
-			return at;
-		}
+		else if (depth > 0 && (c == ')' || c == ']'))
+			depth--;
 	}
-	return text.len;
+	return size_min(at, text.len);
 }
 
 /* 'it\'s "x"' as JSON has it. */
@@ -251,34 +253,45 @@ static struct str double_quoted(struct arena *a, struct str text)
 	return made;
 }
 
+static bool is_count(const cJSON *value)
+{
+	return cJSON_IsNumber(value) && value->valuedouble >= 0 && value->valuedouble <= 1e15 &&
+	       trunc(value->valuedouble) == value->valuedouble;
+}
+
+static bool check_argument(const struct filter *filter, const cJSON *value, struct error *err)
+{
+	const char *expected = NULL;
+
+	if (filter->argument == ARGUMENT_TEXT && !cJSON_IsString(value))
+		expected = "a text in quotes";
+	else if (filter->argument == ARGUMENT_COUNT && !is_count(value))
+		expected = "a whole number from 0";
+	return !expected ||
+	       fail(err, ERR_TEMPLATE_SYNTAX, "filter '%s' takes %s", filter->name, expected);
+}
+
 static bool parse_argument(struct arena *a, struct str text, struct filter_use *use,
 			   struct error *err)
 {
-	const char *name = use->filter->name;
-	enum argument wanted = use->filter->argument;
+	const struct filter *filter = use->filter;
 	struct error ignored;
 	cJSON *value;
 
-	if (wanted == ARGUMENT_NONE && text.len > 0)
-		return fail(err, ERR_TEMPLATE_SYNTAX, "filter '%s' takes no argument", name);
-	if (text.len == 0 && (wanted == ARGUMENT_NONE || use->filter->is_optional))
+	if (filter->argument == ARGUMENT_NONE && text.len > 0)
+		return fail(err, ERR_TEMPLATE_SYNTAX, "filter '%s' takes no argument",
+			    filter->name);
+	if (text.len == 0 && (filter->argument == ARGUMENT_NONE || filter->is_optional))
 		return true;
 	if (text.len >= 2 && strchr("'`", text.ptr[0]) && text.ptr[text.len - 1] == text.ptr[0])
 		text = double_quoted(a, text);
 	value = json_parse(a, text, &ignored);
 	if (!value || (!cJSON_IsNumber(value) && !cJSON_IsString(value)))
 		return fail(err, ERR_TEMPLATE_SYNTAX,
-			    "filter '%s' takes a number or a text in quotes, found '%.*s'", name,
-			    STR_ARGS(utf8_cut(text, 40)));
-	if (wanted == ARGUMENT_TEXT && !cJSON_IsString(value))
-		return fail(err, ERR_TEMPLATE_SYNTAX, "filter '%s' takes a text in quotes", name);
-	if (wanted == ARGUMENT_COUNT &&
-	    (!cJSON_IsNumber(value) || value->valuedouble < 0 || value->valuedouble > 1e15 ||
-	     trunc(value->valuedouble) != value->valuedouble))
-		return fail(err, ERR_TEMPLATE_SYNTAX, "filter '%s' takes a whole number from 0",
-			    name);
+			    "filter '%s' takes a number or a text in quotes, found '%.*s'",
+			    filter->name, STR_ARGS(utf8_cut(text, 40)));
 	use->argument = value;
-	return true;
+	return check_argument(filter, value, err);
 }
 
 /* "name" or "name(argument)" */

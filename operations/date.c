@@ -23,10 +23,12 @@ static bool take_number(const char **text, size_t digits, int *number)
 
 static double take_fraction(const char **text)
 {
-	double fraction = 0, unit = 0.1;
+	double fraction = 0, unit = 1;
 
-	for (; **text >= '0' && **text <= '9'; ++*text, unit /= 10)
-		fraction += unit * (**text - '0');
+	while (**text >= '0' && **text <= '9') {
+		unit /= 10;
+		fraction += unit * (*(*text)++ - '0');
+	}
 	return fraction;
 }
 

@@ -297,39 +297,46 @@ static const cJSON *value_at(struct filter_run *r, const cJSON *object, const ch
 	return is_function(key) ? call_function(r, object, key) : json_get(object, key);
 }
 
+/* A place in filter and data. */
+struct descent {
+	cJSON *path;       /* the keys so far, as far as the data go */
+	const cJSON *data; /* NULL: nothing is there */
+};
+
+static void go_down(struct filter_run *r, struct descent *d, const char *key)
+{
+	bool is_object = cJSON_IsObject(d->data) || (d->data && is_function(key));
+
+	if (is_object) {
+		json_push(d->path, json_text(r->arena, key));
+		d->data = value_at(r, d->data, key);
+	} else {
+		d->data = NULL;
+	}
+}
+
+static const char *operator_in(const cJSON *rule)
+{
+	return cJSON_IsObject(rule) && rule->child ? rule->child->string : "_";
+}
+
 /* One rule: down the filter and the data at the same time. */
 static void check_rule(struct filter_run *r, const cJSON *filter)
 {
-	const cJSON *data = r->in->data;
-	cJSON *path = json_array(r->arena);
-	bool is_missing = false;
+	struct descent d = {json_array(r->arena), r->data};
+	struct filter_leaf leaf;
 
-	for (;;) {
-		const cJSON *rule = filter->child;
-		const char *inner;
-
+	for (const char *inner = ""; inner[0] != '_'; filter = filter->child) {
 		if (!is_usable(r, filter))
 			return;
-		if (!is_missing) {
-			if (!cJSON_IsObject(data) && !is_function(rule->string)) {
-				is_missing = true;
-			} else {
-				json_push(path, json_text(r->arena, rule->string));
-				data = value_at(r, data, rule->string);
-				is_missing = !data;
-			}
-		}
+		go_down(r, &d, filter->child->string);
 		if (r->thrown)
 			return;
-		inner = cJSON_IsObject(rule) && rule->child ? rule->child->string : "_";
-		if (inner[0] == '_') {
-			struct filter_leaf leaf = {r, path, is_missing ? NULL : data};
-
-			filter_apply_rule(&leaf, inner, cJSON_IsObject(rule) ? rule->child : NULL);
-			return;
-		}
-		filter = rule;
+		inner = operator_in(filter->child);
 	}
+	leaf = (struct filter_leaf){r, d.path, d.data};
+	filter_apply_rule(&leaf, operator_in(filter),
+			  cJSON_IsObject(filter) ? filter->child : NULL);
 }
 
 static void check_any(struct filter_run *r, const cJSON *branches)
@@ -368,7 +375,8 @@ static void check(struct filter_run *r, const cJSON *filter)
 
 cJSON *filter_check(struct arena *a, const struct filter_input *in)
 {
-	struct filter_run r = {.arena = a, .in = in};
+	const cJSON *data = cJSON_IsObject(in->data) ? in->data : json_object(a);
+	struct filter_run r = {.arena = a, .in = in, .data = data};
 	const cJSON *prepared;
 
 	r.last = &r.faults;

@@ -15,6 +15,7 @@ struct filter_fault {
 struct filter_run {
 	struct arena *arena;
 	const struct filter_input *in;
+	const cJSON *data; /* an object, whatever came in */
 	size_t steps;
 	struct filter_fault *faults, **last;
 	cJSON *thrown; /* an error that ends it all; or NULL */

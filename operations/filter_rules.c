@@ -47,19 +47,12 @@ static bool is_in(const cJSON *list, const cJSON *value)
 	return false;
 }
 
-/* The texts of Joi and of Directus for "must be one of these" and "must be none of these". */
-static void hold_against(struct filter_leaf *leaf, const struct rule *rule, const cJSON *list)
+static void add_inequality(struct filter_leaf *leaf, const struct rule *rule, const cJSON *list)
 {
-	const cJSON *only = list->child && !list->child->next ? list->child : NULL;
 	const char *member = rule->inverted ? "invalid" : "valid";
+	const cJSON *only = list->child;
 
-	if (!leaf->value) {
-		add_required(leaf);
-		return;
-	}
-	if (!list->child || is_in(list, leaf->value) != rule->inverted)
-		return;
-	if (!only)
+	if (only->next)
 		add(leaf, rule->inverted ? "nin" : "in", member, list);
 	else if (cJSON_IsNull(only))
 		add(leaf, rule->inverted ? "nnull" : "null", NULL, NULL);
@@ -67,6 +60,15 @@ static void hold_against(struct filter_leaf *leaf, const struct rule *rule, cons
 		add(leaf, rule->inverted ? "nempty" : "empty", NULL, NULL);
 	else
 		add(leaf, rule->inverted ? "neq" : "eq", member, only);
+}
+
+/* It must be one of these, or none of these. An empty list asks for nothing. */
+static void hold_against(struct filter_leaf *leaf, const struct rule *rule, const cJSON *list)
+{
+	if (!leaf->value)
+		add_required(leaf);
+	else if (list->child && is_in(list, leaf->value) == rule->inverted)
+		add_inequality(leaf, rule, list);
 }
 
 static void add_to(struct filter_leaf *leaf, cJSON *list, const cJSON *value)
@@ -138,29 +140,34 @@ static void apply_empty(struct filter_leaf *leaf, const struct rule *rule, const
 
 /* ---- numbers and dates ---- */
 
-/* "+1.50e3": digits, one point, an exponent, spaces around it. */
+static size_t skip_sign(struct str text, size_t at)
+{
+	return at + (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-'));
+}
+
+static size_t skip_digits(struct str text, size_t at)
+{
+	while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
+		at++;
+	return at;
+}
+
+/* "+1.50e3": digits, one point, an exponent. */
 static bool looks_like_number(struct str text)
 {
-	size_t at = 0, digits = 0;
-	bool point = false;
+	size_t start = skip_sign(text, 0), at = skip_digits(text, start), digits = at - start;
 
-	at += text.len > 0 && (text.ptr[0] == '+' || text.ptr[0] == '-');
-	for (; at < text.len; at++) {
-		if (text.ptr[at] == '.' && !point)
-			point = true;
-		else if (text.ptr[at] >= '0' && text.ptr[at] <= '9')
-			digits++;
-		else
-			break;
+	if (at < text.len && text.ptr[at] == '.') {
+		start = at + 1;
+		at = skip_digits(text, start);
+		digits += at - start;
 	}
-	if (digits == 0 || at == text.len)
-		return digits > 0;
-	if ((text.ptr[at++] | 0x20) != 'e')
-		return false;
-	at += at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-');
-	for (digits = at; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9';)
-		at++;
-	return at == text.len && at > digits;
+	if (digits > 0 && at < text.len && (text.ptr[at] | 0x20) == 'e') {
+		start = skip_sign(text, at + 1);
+		at = skip_digits(text, start);
+		digits = at - start;
+	}
+	return digits > 0 && at == text.len;
 }
 
 /* The digits of a number without zeros at either end, without point and exponent. */
@@ -271,6 +278,18 @@ struct limit {
 	const cJSON *compare; /* NULL: missing */
 };
 
+static bool read_limit(struct filter_leaf *leaf, bool as_date, const cJSON *compare, double *bound)
+{
+	if (!as_date && compare) {
+		*bound = option_to_number(compare);
+		return true;
+	}
+	return (as_date && compare && to_date(compare, bound)) ||
+	       filter_throw(leaf->run, "AssertError",
+			    as_date ? "date must have a valid date format or reference"
+				    : "limit must be a number or reference");
+}
+
 /* One or two limits, of which each is told that does not hold. */
 static void hold_within(struct filter_leaf *leaf, bool as_date, const struct limit *limits,
 			size_t count)
@@ -278,18 +297,10 @@ static void hold_within(struct filter_leaf *leaf, bool as_date, const struct lim
 	struct arena *a = leaf->run->arena;
 	double bounds[2] = {0, 0}, value;
 
-	for (size_t i = 0; i < count; i++) {
-		const cJSON *compare = limits[i].compare;
-
-		if (!as_date && compare)
-			bounds[i] = option_to_number(compare);
-		else if (!compare || !to_date(compare, &bounds[i]))
-			(void)filter_throw(
-				leaf->run, "AssertError",
-				as_date ? "date must have a valid date format or reference"
-					: "limit must be a number or reference");
-	}
-	if (leaf->run->thrown || !read_value(leaf, as_date, &value))
+	for (size_t i = 0; i < count; i++)
+		if (!read_limit(leaf, as_date, limits[i].compare, &bounds[i]))
+			return;
+	if (!read_value(leaf, as_date, &value))
 		return;
 	for (size_t i = 0; i < count; i++)
 		if (breaks(limits[i].type, value, bounds[i]))

@@ -110,7 +110,8 @@ static bool note_tag(struct open_tags *open, struct str name, bool is_end)
 
 	if (is_listed(empty, name) || is_listed(implied, name))
 		return true;
-	memcpy(cut, name.ptr, size_min(name.len, NAME_MAX_BYTES));
+	for (size_t i = 0; i < name.len && i < NAME_MAX_BYTES; i++)
+		cut[i] = name.ptr[i];
 	for (size_t i = open->count; is_end && i > 0; i--) {
 		if (strcasecmp(open->names[i - 1], cut) != 0)
 			continue;
@@ -137,7 +138,7 @@ static bool is_flat_enough(struct str html)
 		bool is_end = at + 1 < end && at[1] == '/';
 		struct str name = {at + 1 + is_end, 0};
 
-		while (name.ptr + name.len < end && !memchr(" \t\n\f\r/>", name.ptr[name.len], 7))
+		while (name.ptr + name.len < end && !strchr(" \t\n\f\r/>", name.ptr[name.len]))
 			name.len++;
 		if (name.len > 0 && (name.ptr[0] | 0x20) >= 'a' && (name.ptr[0] | 0x20) <= 'z' &&
 		    !note_tag(&open, name, is_end))

@@ -300,27 +300,11 @@ static bool check_signature(struct work *w, const struct token *t, struct str se
 	       token_error(w, "invalid signature");
 }
 
-static bool check_times(struct work *w, const cJSON *payload)
+static bool check_age(struct work *w, const cJSON *payload, double now, double tolerance)
 {
-	const cJSON *not_before = json_get(payload, "nbf"), *expires = json_get(payload, "exp");
 	const cJSON *age = json_get(w->options, "maxAge"), *issued = json_get(payload, "iat");
-	double tolerance = json_get_number(w->options, "clockTolerance", 0);
-	double now = json_get_number(w->options, "clockTimestamp", now_seconds()), oldest;
+	double oldest;
 
-	if (not_before && !json_get_bool(w->options, "ignoreNotBefore", false)) {
-		if (!cJSON_IsNumber(not_before))
-			return token_error(w, "invalid nbf value");
-		if (not_before->valuedouble > now + tolerance) {
-			(void)fail(&w->err, ERR_NAMED, "jwt not active");
-			return is_called(&w->err, "NotBeforeError");
-		}
-	}
-	if (expires && !json_get_bool(w->options, "ignoreExpiration", false)) {
-		if (!cJSON_IsNumber(expires))
-			return token_error(w, "invalid exp value");
-		if (now >= expires->valuedouble + tolerance)
-			return expired(w, "jwt expired", expires->valuedouble);
-	}
 	if (!age)
 		return true;
 	if (!cJSON_IsNumber(issued))
@@ -330,6 +314,37 @@ static bool check_times(struct work *w, const cJSON *payload)
 			w, "\"maxAge\" should be a number of seconds or string representing a "
 			   "timespan eg: \"1d\", \"20h\", 60");
 	return now < oldest + tolerance || expired(w, "maxAge exceeded", oldest);
+}
+
+static bool not_active(struct work *w)
+{
+	(void)fail(&w->err, ERR_NAMED, "jwt not active");
+	return is_called(&w->err, "NotBeforeError");
+}
+
+/* The time in a claim; NULL: it is not there, or is not to be looked at. */
+static const cJSON *claimed(struct work *w, const cJSON *payload, const char *claim,
+			    const char *ignore)
+{
+	return json_get_bool(w->options, ignore, false) ? NULL : json_get(payload, claim);
+}
+
+static bool check_times(struct work *w, const cJSON *payload)
+{
+	const cJSON *not_before = claimed(w, payload, "nbf", "ignoreNotBefore");
+	const cJSON *expires = claimed(w, payload, "exp", "ignoreExpiration");
+	double tolerance = json_get_number(w->options, "clockTolerance", 0);
+	double now = json_get_number(w->options, "clockTimestamp", now_seconds());
+
+	if (not_before && !cJSON_IsNumber(not_before))
+		return token_error(w, "invalid nbf value");
+	if (not_before && not_before->valuedouble > now + tolerance)
+		return not_active(w);
+	if (expires && !cJSON_IsNumber(expires))
+		return token_error(w, "invalid exp value");
+	if (expires && now >= expires->valuedouble + tolerance)
+		return expired(w, "jwt expired", expires->valuedouble);
+	return check_age(w, payload, now, tolerance);
 }
 
 /* "a or b" */
@@ -404,34 +419,54 @@ static bool is_set(const cJSON *option)
 	       !(cJSON_IsString(option) && option->valuestring[0] == '\0');
 }
 
+enum job { SIGN, VERIFY, DECODE, NO_JOB };
+
+static enum job job_of(const char *operation)
+{
+	static const char *const names[] = {
+		[SIGN] = "sign", [VERIFY] = "verify", [DECODE] = "decode"};
+	enum job job = SIGN;
+
+	while (job < NO_JOB && (!operation || strcmp(operation, names[job]) != 0))
+		job++;
+	return job;
+}
+
+/* What each of them cannot do without. */
+static bool has_all(struct work *w, enum job job)
+{
+	const cJSON *given = w->c->options;
+
+	if (job == NO_JOB)
+		return plain_error(w, "Undefined \"Operation\" for JSON Web Token");
+	if (job == SIGN && !is_set(json_get(given, "payload")))
+		return plain_error(w, "Undefined JSON Web Token payload");
+	if (job != SIGN && !is_set(json_get(given, "token")))
+		return plain_error(w, "Undefined JSON Web Token token");
+	return job == DECODE || is_set(json_get(given, "secret")) ||
+	       plain_error(w, "Undefined JSON Web Token secret");
+}
+
 static bool work(struct work *w)
 {
 	struct arena *a = w->c->arena;
-	const cJSON *secret = json_get(w->c->options, "secret"),
-		    *token = json_get(w->c->options, "token");
-	const cJSON *payload = json_get(w->c->options, "payload");
-	const char *operation = json_get_text(w->c->options, "operation");
-	bool signs = operation && strcmp(operation, "sign") == 0;
-	bool decodes = operation && strcmp(operation, "decode") == 0;
+	enum job job = job_of(json_get_text(w->c->options, "operation"));
+	struct str secret, token;
 	struct token t;
 
-	if (!operation || (!signs && !decodes && strcmp(operation, "verify") != 0))
-		return plain_error(w, "Undefined \"Operation\" for JSON Web Token");
-	if (signs && !is_set(payload))
-		return plain_error(w, "Undefined JSON Web Token payload");
-	if (!signs && !is_set(token))
-		return plain_error(w, "Undefined JSON Web Token token");
-	if (!decodes && !is_set(secret))
-		return plain_error(w, "Undefined JSON Web Token secret");
+	if (!has_all(w, job))
+		return false;
+	secret = option_to_text(a, json_get(w->c->options, "secret"));
+	token = option_to_text(a, json_get(w->c->options, "token"));
 	w->options = json_get(w->c->options, "options");
 	w->options = is_set(w->options) ? option_to_object(a, w->options, &w->err) : json_null(a);
 	if (!w->options)
 		return false;
-	if (signs)
-		return sign(w, payload, option_to_text(a, secret));
-	if (!decodes)
-		return verify(w, option_to_text(a, token), option_to_text(a, secret));
-	if (read_token(a, option_to_text(a, token), &t))
+	if (job == SIGN)
+		return sign(w, json_get(w->c->options, "payload"), secret);
+	if (job == VERIFY)
+		return verify(w, token, secret);
+	if (read_token(a, token, &t))
 		set_result(w, &t);
 	return true;
 }

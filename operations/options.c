@@ -32,21 +32,25 @@ static char byte_before(struct str text, size_t at)
 	return at > 0 ? text.ptr[at - 1] : '\0';
 }
 
+/* A number ended too soon: behind a point, an e, or the sign. */
+static const char *number_saying(struct str text, size_t at)
+{
+	char before = text.ptr[at - 1], earlier = at > 1 ? text.ptr[at - 2] : ' ';
+
+	if (before == '.')
+		return "Unterminated fractional number in JSON";
+	return strchr("eE", before) || strchr("eE", earlier)
+		       ? "Exponent part is missing a number in JSON"
+		       : "No number after minus sign in JSON";
+}
+
 static const char *saying(struct str text, const struct json_stop *stop)
 {
-	char before = stop->at > 0 ? text.ptr[stop->at - 1] : '\0';
-	bool is_digit =
-		stop->at < text.len && text.ptr[stop->at] >= '0' && text.ptr[stop->at] <= '9';
+	char here = stop->at < text.len ? text.ptr[stop->at] : '\0';
 
-	if (strcmp(stop->expected, "a digit") == 0) {
-		if (before == '.')
-			return "Unterminated fractional number in JSON";
-		return strchr("eE", before) ||
-				       (stop->at > 1 && strchr("eE", text.ptr[stop->at - 2]))
-			       ? "Exponent part is missing a number in JSON"
-			       : "No number after minus sign in JSON";
-	}
-	if (is_digit && before == '0')
+	if (strcmp(stop->expected, "a digit") == 0)
+		return number_saying(text, stop->at);
+	if (here >= '0' && here <= '9' && stop->at > 0 && text.ptr[stop->at - 1] == '0')
 		return "Unexpected number in JSON";
 	if (strcmp(stop->expected, "a key in double quotes") == 0 &&
 	    byte_before(text, stop->at) == '{')
@@ -80,33 +84,43 @@ static struct str around(struct str text, size_t at, const char **before, const 
 	return (struct str){text.ptr + start, end - start};
 }
 
-static bool fail_as_javascript(struct str text, const struct json_stop *stop, struct error *err)
+static bool is_well_known(struct str text)
 {
 	static const char *const words[] = {"undefined", "NaN", "Infinity", "[object Object]"};
-	const char *said = stop->expected ? saying(text, stop) : NULL, *before, *behind;
-	struct str character = {text.ptr + stop->at, text.len - stop->at}, context;
-	struct error kept = *err;
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (str_is(text, words[i]))
-			said = words[i];
+			return true;
+	return false;
+}
+
+static void fail_at_character(struct str text, size_t at, struct error *err)
+{
+	const char *before, *behind;
+	struct str context = around(text, at, &before, &behind);
+	struct str character = utf8_first((struct str){text.ptr + at, text.len - at}, 1);
+
+	(void)fail(err, ERR_NAMED, "Unexpected token '%.*s', %s\"%.*s\"%s is not valid JSON",
+		   STR_ARGS(character), before, STR_ARGS(context), behind);
+}
+
+static void fail_as_javascript(struct str text, const struct json_stop *stop, struct error *err)
+{
+	const char *said = stop->expected ? saying(text, stop) : NULL;
+	struct error ours = *err;
+
 	if (!stop->expected)
-		(void)fail(err, ERR_NAMED, "%s", kept.text);
-	else if (said && str_is(text, said))
-		(void)fail(err, ERR_NAMED, "\"%s\" is not valid JSON", said);
+		(void)fail(err, ERR_NAMED, "%s", ours.text);
+	else if (is_well_known(text))
+		(void)fail(err, ERR_NAMED, "\"%s\" is not valid JSON", text.ptr);
 	else if (said)
 		(void)fail(err, ERR_NAMED, "%s at position %zu", said,
 			   utf8_units((struct str){text.ptr, stop->at}));
-	else if (character.len == 0)
+	else if (stop->at == text.len)
 		(void)fail(err, ERR_NAMED, "Unexpected end of JSON input");
-	else {
-		context = around(text, stop->at, &before, &behind);
-		(void)fail(err, ERR_NAMED,
-			   "Unexpected token '%.*s', %s\"%.*s\"%s is not valid JSON",
-			   STR_ARGS(utf8_first(character, 1)), before, STR_ARGS(context), behind);
-	}
+	else
+		fail_at_character(text, stop->at, err);
 	(void)snprintf(err->name, sizeof(err->name), "SyntaxError");
-	return false;
 }
 
 /* ---- values ---- */
@@ -137,7 +151,7 @@ const cJSON *option_to_object(struct arena *a, const cJSON *option, struct error
 		return value;
 	}
 	if (!json_scan(a, text, true, &ready, &stop, err))
-		(void)fail_as_javascript(text, &stop, err);
+		fail_as_javascript(text, &stop, err);
 	return NULL;
 }
 

@@ -210,6 +210,17 @@ static bool wrong(struct checker *c, const char *pointer, const cJSON *found, co
 		    *pointer ? pointer : "(top)", json_print(c->arena, found).ptr, expected);
 }
 
+static const char *const expected[] = {
+	[SHAPE_TYPE] = "string, number, integer, boolean, array, object, null, or an array of such",
+	[SHAPE_VALUES] = "an array of values",
+	[SHAPE_TEXTS] = "an array of property names",
+	[SHAPE_TEXT] = "a string",
+	[SHAPE_COUNT] = "a whole number from 0",
+	[SHAPE_NUMBER] = "a number",
+	[SHAPE_BOOL] = "true or false",
+	[SHAPE_REF] = "a reference to a schema within the document, as '#/$defs/name'",
+};
+
 static bool is_type_name(const cJSON *value)
 {
 	return cJSON_IsString(value) && schema_type_text(value->valuestring);
@@ -284,48 +295,73 @@ static bool is_count(const cJSON *value)
 	       value->valuedouble == (double)(uint64_t)value->valuedouble;
 }
 
+/* A keyword whose value holds schemas. */
+static bool check_schemas(struct checker *c, enum schema_shape shape, const cJSON *v,
+			  const char *at)
+{
+	if (shape == SHAPE_SCHEMA)
+		return check_schema(c, v, at);
+	if (shape == SHAPE_SCHEMAS && !(cJSON_IsArray(v) && v->child))
+		return wrong(c, at, v, "an array of schemas");
+	if (shape != SHAPE_SCHEMAS && !cJSON_IsObject(v))
+		return wrong(c, at, v, "an object of schemas");
+	return check_all(c, v, at, shape == SHAPE_PATTERN_MAP);
+}
+
+static bool check_regex(struct checker *c, const cJSON *v, const char *at)
+{
+	return cJSON_IsString(v) ? check_pattern(c, at, v->valuestring)
+				 : wrong(c, at, v, "a regular expression");
+}
+
+static bool is_reference(const struct checker *c, const cJSON *v)
+{
+	return cJSON_IsString(v) && schema_resolve(c->arena, c->root, v->valuestring);
+}
+
 static bool check_keyword(struct checker *c, enum schema_shape shape, const cJSON *v,
 			  const char *at)
 {
+	bool good = true;
+
 	switch (shape) {
-	case SHAPE_ANY:
-		return true;
-	case SHAPE_TYPE:
-		return is_type(v) || wrong(c, at, v,
-					   "string, number, integer, boolean, array, object, "
-					   "null, or an array of such");
 	case SHAPE_SCHEMA:
-		return check_schema(c, v, at);
 	case SHAPE_SCHEMAS:
-		return cJSON_IsArray(v) && v->child ? check_all(c, v, at, false)
-						    : wrong(c, at, v, "an array of schemas");
 	case SHAPE_SCHEMA_MAP:
 	case SHAPE_PATTERN_MAP:
-		return cJSON_IsObject(v) ? check_all(c, v, at, shape == SHAPE_PATTERN_MAP)
-					 : wrong(c, at, v, "an object of schemas");
-	case SHAPE_VALUES:
-		return (cJSON_IsArray(v) && v->child) || wrong(c, at, v, "an array of values");
-	case SHAPE_TEXTS:
-		return is_texts(v) || wrong(c, at, v, "an array of property names");
+		return check_schemas(c, shape, v, at);
 	case SHAPE_TEXTS_MAP:
 		return check_texts_map(c, v, at);
-	case SHAPE_TEXT:
-		return cJSON_IsString(v) || wrong(c, at, v, "a string");
-	case SHAPE_COUNT:
-		return is_count(v) || wrong(c, at, v, "a whole number from 0");
-	case SHAPE_NUMBER:
-		return cJSON_IsNumber(v) || wrong(c, at, v, "a number");
-	case SHAPE_BOOL:
-		return cJSON_IsBool(v) || wrong(c, at, v, "true or false");
 	case SHAPE_PATTERN:
-		return cJSON_IsString(v) ? check_pattern(c, at, v->valuestring)
-					 : wrong(c, at, v, "a regular expression");
+		return check_regex(c, v, at);
+	case SHAPE_ANY:
+		break;
+	case SHAPE_TYPE:
+		good = is_type(v);
+		break;
+	case SHAPE_VALUES:
+		good = cJSON_IsArray(v) && v->child;
+		break;
+	case SHAPE_TEXTS:
+		good = is_texts(v);
+		break;
+	case SHAPE_TEXT:
+		good = cJSON_IsString(v);
+		break;
+	case SHAPE_COUNT:
+		good = is_count(v);
+		break;
+	case SHAPE_NUMBER:
+		good = cJSON_IsNumber(v);
+		break;
+	case SHAPE_BOOL:
+		good = cJSON_IsBool(v);
+		break;
 	case SHAPE_REF:
-		return (cJSON_IsString(v) && schema_resolve(c->arena, c->root, v->valuestring)) ||
-		       wrong(c, at, v,
-			     "a reference to a schema within the document, as '#/$defs/name'");
+		good = is_reference(c, v);
+		break;
 	}
-	return true;
+	return good || wrong(c, at, v, expected[shape]);
 }
 
 static bool check_keywords(struct checker *c, const cJSON *schema, const char *pointer)

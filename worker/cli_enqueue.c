@@ -132,7 +132,7 @@ static int enqueue(struct enqueuer *e)
 			       cli_option(e->cli, TRIGGER)};
 	struct arena *a = e->setup.arena;
 	cJSON *told = json_object(a);
-	const cJSON *result;
+	const cJSON *result = NULL;
 	uint64_t seconds = 0;
 	struct error err;
 	struct job *job;

@@ -429,7 +429,8 @@ static void flush(struct redis_link *link)
 
 	if (w->is_writing || !fill_wire(link) || w->bytes.len == 0)
 		return;
-	sent = uv_try_write(&w->stream, &(uv_buf_t){w->bytes.ptr, w->bytes.len}, 1);
+	rest = (uv_buf_t){w->bytes.ptr, w->bytes.len};
+	sent = uv_try_write(&w->stream, &rest, 1);
 	if (sent == (int)w->bytes.len) {
 		empty(&w->bytes);
 		return;

@@ -77,7 +77,7 @@ static struct series *series_add(struct metrics *m, enum metric which, char *con
 {
 	struct series *s = xmalloc(sizeof(*s)), **place = &m->first[which];
 
-	for (size_t i = 0; i < label_count(which); i++)
+	for (size_t i = 0; labels && i < label_count(which); i++)
 		s->labels[i] = xstrdup(labels[i]);
 	while (*place)
 		place = &(*place)->next;

@@ -169,7 +169,8 @@ TEST(tls_refuses_a_server_whose_certificate_is_not_good)
 		};
 
 		(void)snprintf(url, sizeof(url), "rediss://%s:%u",
-			       i == 0 ? "localhost" : "127.0.0.1", i == 4 ? s.port : s.spare);
+			       i == 0 ? "localhost" : "127.0.0.1",
+			       (unsigned)(i == 4 ? s.port : s.spare));
 		rig_open(&g, &(struct redis_options){.url = url,
 						     .connect_timeout_ms = 150,
 						     .ca_file = i == 2   ? other_ca

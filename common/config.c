@@ -114,7 +114,7 @@ static void keep_secret(const struct config_variable *v, const char *value)
 {
 	struct str text = str_of(config_skip_prefix(v->type, value));
 
-	if (v->type == CONFIG_URL || v->type == CONFIG_BASE_URL || v->type == CONFIG_REDIS)
+	if (v->type == CONFIG_WEBHOOK || v->type == CONFIG_BASE_URL || v->type == CONFIG_REDIS)
 		secrets_add_url(text);
 	if (v->secret && v->type != CONFIG_REDIS && v->type != CONFIG_HEADERS)
 		secrets_add(text);

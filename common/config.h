@@ -84,8 +84,11 @@ struct config {
 	size_t credential_count;
 
 	/* ---- Directus ---- */
-	const char *directus_url;   /* without a slash at the end; NULL: not given */
-	const char *directus_token; /* NULL: not given */
+	const char *directus_url;         /* without a slash at the end; NULL: not given */
+	const char *directus_token;       /* NULL: not given */
+	const char *directus_admin_token; /* for `connect`; NULL: not given */
+	const char *directus_bus_redis;   /* NULL: the worker's own */
+	const char *directus_bus_namespace;
 	uint64_t directus_concurrency;
 	struct config_list flows_env_allow_list;
 	const cJSON *flow_env; /* $env: the allowed variables, with Directus' types; an object */
@@ -120,7 +123,7 @@ struct config {
 	const char *worker_schedules;       /* file with schedules; NULL: none */
 	const char *worker_http_address;    /* "host:port", ":port", "[::1]:8080"; NULL: no door */
 	const char *worker_http_token;      /* NULL: POST /jobs is closed */
-	const char *worker_on_dead;         /* URL of a webhook; NULL: none */
+	const char *worker_on_dead;         /* URL of a webhook, "directus:<user id>"; NULL: none */
 	const char *worker_run_log_collection; /* NULL: run logs are not written to Directus */
 	const char *tls_ca_file; /* more trusted certificates for providers and Directus; or NULL */
 	enum log_level log_level;

@@ -60,8 +60,8 @@ enum config_type {
 	CONFIG_BOOL,     /* bool */
 	CONFIG_TEXT,     /* const char *, as all down to CONFIG_NAME */
 	CONFIG_LINE,     /* ... in one line, as a header's value must be */
-	CONFIG_URL,      /* http or https */
-	CONFIG_BASE_URL, /* ... without a query; slashes at its end are taken away */
+	CONFIG_WEBHOOK,  /* http or https; or directus:<user id> */
+	CONFIG_BASE_URL, /* http or https, without a query; slashes at its end are taken away */
 	CONFIG_REDIS,    /* redis://, rediss://, unix: */
 	CONFIG_ADDRESS,  /* host:port */
 	CONFIG_NAME,     /* one word */

@@ -147,9 +147,19 @@ static bool is_base_url(const char *text)
 	return is_web_url(text) && !strchr(text, '?');
 }
 
+static bool is_webhook(const char *text)
+{
+	static const char in_directus[] = "directus:";
+	size_t len = sizeof(in_directus) - 1;
+
+	return is_web_url(text) ||
+	       (strncmp(text, in_directus, len) == 0 && strlen(text + len) == 36 &&
+		!text[len + strspn(text + len, "0123456789abcdefABCDEF-")]);
+}
+
 /* The types that are not here take any text. */
 static bool (*const text_checks[])(const char *text) = {
-	[CONFIG_LINE] = is_printable,    [CONFIG_URL] = is_web_url,
+	[CONFIG_LINE] = is_printable,    [CONFIG_WEBHOOK] = is_webhook,
 	[CONFIG_BASE_URL] = is_base_url, [CONFIG_REDIS] = is_redis_url,
 	[CONFIG_ADDRESS] = is_address,   [CONFIG_NAME] = is_name,
 };
@@ -280,8 +290,8 @@ const char *config_expected(struct arena *a, const struct config_variable *v)
 		return v->choices ? arena_printf(a, "one of %s", v->choices) : "a text";
 	case CONFIG_LINE:
 		return "a text in one line";
-	case CONFIG_URL:
-		return "a URL such as https://example.com/hook";
+	case CONFIG_WEBHOOK:
+		return "a URL such as https://example.com/hook, or directus:USER-ID";
 	case CONFIG_BASE_URL:
 		return "a URL such as https://example.com/v1, without ? and #";
 	case CONFIG_REDIS:
@@ -367,7 +377,7 @@ const char *config_parse(struct arena *a, const struct config_variable *v, const
 		return parse_models(a, v, text, field);
 	case CONFIG_TEXT:
 	case CONFIG_LINE:
-	case CONFIG_URL:
+	case CONFIG_WEBHOOK:
 	case CONFIG_BASE_URL:
 	case CONFIG_REDIS:
 	case CONFIG_ADDRESS:

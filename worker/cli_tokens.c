@@ -101,7 +101,7 @@ static int run(struct cli *cli)
 	const struct config *config = cli_config_load(cli, a);
 	const char *model = cli_option(cli, MODEL);
 	struct error err;
-	struct str bytes;
+	struct str bytes = {0};
 	int status = CLI_FAILED;
 
 	if (config && !cli_file_read(a, cli_argument(cli, 0), &bytes, &err))

@@ -281,35 +281,6 @@ static struct transfer *transfer_new(struct http *h)
 	return t;
 }
 
-static bool is_token(const char *text)
-{
-	for (const char *c = text; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("!#$%&'*+-.^_`|~", *c))
-			return false;
-	return text[0] != '\0';
-}
-
-/* A line end in a value would be a header of its own, of whoever wrote the value. */
-static bool check_request(const struct http_request *req, struct error *err)
-{
-	if (!is_token(req->method))
-		return fail(err, ERR_INVALID_PAYLOAD, "'%.20s' is no HTTP method", req->method);
-	for (const char *c = req->url; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == 0x7f || *c == '\\')
-			return fail(err, ERR_INVALID_PAYLOAD,
-				    "the URL has a space, a backslash or a control character at "
-				    "position %d",
-				    (int)(c - req->url) + 1);
-	for (const struct http_header *h = req->headers; h && h->name; h++) {
-		if (!is_token(h->name))
-			return fail(err, ERR_INVALID_PAYLOAD, "'%.40s' is no header name", h->name);
-		if (strpbrk(h->value, "\r\n"))
-			return fail(err, ERR_INVALID_PAYLOAD,
-				    "the value of header '%.40s' has a line end", h->name);
-	}
-	return true;
-}
-
 static struct curl_slist *push_line(struct arena *a, struct curl_slist *rest, char *text)
 {
 	struct curl_slist *line = arena_make(a, struct curl_slist);
@@ -506,7 +477,7 @@ void http_start(struct http *h, struct http_call *c, const struct http_request *
 	t->wait.known = host_known;
 	t->started_at = loop_now(h->loop);
 	buf_init(&t->body, req->max_reply ? req->max_reply : HTTP_REPLY_MAX);
-	good = check_request(req, &t->why) &&
+	good = http_check(req, &t->why) &&
 	       host_find(&h->hosts, req->url, req->guarded, &t->host, &t->why);
 	if (req->timeout_ms)
 		timeout_start(h->loop, &t->whole, req->timeout_ms, whole_over);
@@ -531,6 +502,17 @@ static void note_curl_error(struct transfer *t, CURLcode result)
 	(void)fail(&t->why, code, "%.100s:%u: %s", t->host->name, t->host->port, text);
 }
 
+/* A server that refuses without reading the request may answer in full and then reset the stream (seen
+ * with nginx over HTTP/2): the answer counts. */
+static bool is_whole(const struct transfer *t)
+{
+	for (size_t i = 0; i < t->header_count; i++)
+		if (strcmp(t->headers[i].name, "content-length") == 0)
+			return t->call->status >= 200 &&
+			       strtoull(t->headers[i].value, NULL, 10) == buf_str(&t->body).len;
+	return false;
+}
+
 static void transfer_over(CURL *easy, CURLcode result)
 {
 	struct transfer *t = NULL;
@@ -539,6 +521,8 @@ static void transfer_over(CURL *easy, CURLcode result)
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
 	lane = t->lane;
 	t->lane = NULL; /* the multi has let go of it */
+	if ((result == CURLE_HTTP2_STREAM || result == CURLE_SEND_ERROR) && is_whole(t))
+		result = CURLE_OK;
 	if (result == CURLE_OK)
 		t->why.code = ERR_OK;
 	else if (t->why.code == ERR_OK)
@@ -577,12 +561,4 @@ static void finish(struct transfer *t)
 	h->spare = t;
 	h->under_way--;
 	call_end(&c->call);
-}
-
-const char *http_reply_header(const struct http_call *c, const char *name)
-{
-	for (size_t i = 0; i < c->header_count; i++)
-		if (strcasecmp(c->headers[i].name, name) == 0)
-			return c->headers[i].value;
-	return NULL;
 }

@@ -72,6 +72,10 @@ void http_free(struct http *h); /* nothing may be under way */
 void http_start(struct http *h, struct http_call *c, const struct http_request *req,
 		struct arena *a);
 
+/* What http_start() would refuse at once: a bad method, a URL or header with a line end in it.
+ * ERR_INVALID_PAYLOAD. */
+bool http_check(const struct http_request *req, struct error *err) NODISCARD;
+
 /* Where a reference (Location: ../b?c) of a page leads; NULL: nowhere. */
 const char *http_url_join(struct arena *a, const char *base, const char *reference);
 

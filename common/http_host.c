@@ -60,21 +60,6 @@ static bool read_url(struct host *h, CURLU *url, const char *text)
 	return h->is_https || strcmp(scheme, "http") == 0;
 }
 
-const char *http_url_join(struct arena *a, const char *base, const char *reference)
-{
-	CURLU *url = curl_url();
-	char *joined = NULL;
-	const char *copy = NULL;
-
-	if (url && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
-	    curl_url_set(url, CURLUPART_URL, reference, CURLU_URLENCODE) == CURLUE_OK &&
-	    curl_url_get(url, CURLUPART_URL, &joined, 0) == CURLUE_OK)
-		copy = arena_strdup(a, joined);
-	curl_free(joined);
-	curl_url_cleanup(url);
-	return copy;
-}
-
 static void host_free(struct host *h)
 {
 	free(h->prefix);

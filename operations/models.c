@@ -547,8 +547,9 @@ void models_learn(struct models *m, const char *provider, const char *model, uin
 
 	if (estimated < 50 || actual == 0) /* too little to learn from */
 		return;
+	/* The estimate was made with the factor in it. */
 	models_set_factor(m, provider, model,
-			  before * 0.8 + (double)actual / (double)estimated * 0.2);
+			  before * (0.8 + (double)actual / (double)estimated * 0.2));
 }
 
 /* ---- the table ---- */

@@ -1,0 +1,127 @@
+#include "operations/media.h"
+#include "operations/tokens.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* Counted by o200k and cl100k themselves. */
+static const struct {
+	const char *text;
+	uint64_t o200k;
+} samples[] = {
+	{"The quick brown fox jumps over the lazy dog.",                    10},
+	{"Hello, world! How are you doing today? I am fine, thank you.",    16},
+	{"aGVsbG8gd29ybGQgdGhpcyBpcyBhIHRlc3Qgb2YgYmFzZTY0IGVuY29kaW5n",    36},
+	{"{\"title\":\"Rye\",\"price\":12.5,\"tags\":[\"bread\",\"rye\"]}", 20},
+	{"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20",              39},
+};
+
+static void estimates_are_near_the_truth_and_not_far_below(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+		uint64_t found = tokens_of_text(TOKENIZER_O200K, str_of(samples[i].text));
+
+		if (found * 10 < samples[i].o200k * 7 || found * 10 > samples[i].o200k * 15)
+			fail_msg("'%s': %llu, truly %llu", samples[i].text,
+				 (unsigned long long)found, (unsigned long long)samples[i].o200k);
+	}
+}
+
+static void newer_models_of_anthropic_count_more(void **state)
+{
+	struct str text = STR("Grüße aus München, où l'été est court.\n\n日本語 Привет");
+	uint64_t old = tokens_of_text(TOKENIZER_CLAUDE, text);
+	uint64_t new = tokens_of_text(TOKENIZER_CLAUDE_NEW, text);
+
+	(void)state;
+	assert_true(new > old &&new <= old * 14 / 10 + 1);
+	assert_true(old > tokens_of_text(TOKENIZER_O200K, text));
+	assert_int_equal(tokens_of_text(TOKENIZER_O200K, STR("")), 0);
+}
+
+static void pictures_are_counted_by_the_model_s_rule(void **state)
+{
+	const struct model tiles = {.image_rule = IMAGE_TILES, .image_base = 85, .image_tile = 170};
+	const struct model patches = {.image_rule = IMAGE_PATCHES};
+	const struct model claude = {.image_rule = IMAGE_CLAUDE};
+	const struct model large = {.image_rule = IMAGE_CLAUDE_LARGE};
+	const struct model gemini2 = {.image_rule = IMAGE_GEMINI_TILES};
+	const struct model gemini3 = {.image_rule = IMAGE_GEMINI_FLAT};
+	const struct model unknown = {.image_rule = IMAGE_UNKNOWN};
+
+	(void)state;
+	assert_int_equal(tokens_of_image(&tiles, 1024, 1024, "high"), 85 + 4 * 170);
+	assert_int_equal(tokens_of_image(&tiles, 2048, 4096, NULL), 85 + 6 * 170);
+	assert_int_equal(tokens_of_image(&tiles, 4000, 3000, "low"), 85);
+	assert_int_equal(tokens_of_image(&patches, 320, 320, NULL), 120);
+	assert_int_equal(tokens_of_image(&claude, 280, 280, NULL), 100);
+	assert_int_equal(tokens_of_image(&claude, 8000, 8000, NULL), 1568);
+	assert_int_equal(tokens_of_image(&large, 8000, 8000, NULL), 4784);
+	assert_int_equal(tokens_of_image(&gemini2, 300, 300, NULL), 258);
+	assert_int_equal(tokens_of_image(&gemini2, 1536, 768, NULL), 516);
+	assert_int_equal(tokens_of_image(&gemini3, 99, 99, NULL), 1120);
+	assert_int_equal(tokens_of_image(&unknown, 99, 99, NULL), 1500);
+}
+
+static void media_are_what_their_first_bytes_say(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *type;
+		uint32_t width, height;
+	} files[] = {
+		{"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\1\0\0\0\0\x80",          24, "image/png",       256, 128},
+		{"\x89PNG\r\n\x1A\n\0\0\0\rIHDR",                            16, "image/png",       0,   0  },
+		{"GIF89a\x40\1\xF0\0",				       10, "image/gif",       320, 240},
+		{"\xFF\xD8\xFF\xE0\0\4ab\xFF\xC2\0\x11\x08\0\x64\0\xC8\3",   19, "image/jpeg",      200,
+		 100											},
+		{"\xFF\xD8\xFF\xE0\0",				       5,  "image/jpeg",      0,   0  },
+		{"RIFF\0\0\0\0WEBPVP8X\x0A\0\0\0\0\0\0\0\x3F\0\0\x1F\0\0xx", 32, "image/webp",      64,
+		 32											 },
+		{"%PDF-1.7",						 8,  "application/pdf", 0,   0  },
+		{"<svg xmlns",					       10, NULL,              0,   0  },
+		{"",							 0,  NULL,              0,   0  },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		struct media m = media_sniff((struct str){files[i].bytes, files[i].len});
+
+		if (files[i].type)
+			assert_string_equal(m.type, files[i].type);
+		else
+			assert_null(m.type);
+		assert_int_equal(m.width, files[i].width);
+		assert_int_equal(m.height, files[i].height);
+	}
+}
+
+static void base64_is_as_everywhere(void **state)
+{
+	struct arena *a = arena_new();
+
+	(void)state;
+	assert_string_equal(media_base64(a, STR("")), "");
+	assert_string_equal(media_base64(a, STR("f")), "Zg==");
+	assert_string_equal(media_base64(a, STR("fo")), "Zm8=");
+	assert_string_equal(media_base64(a, STR("foo")), "Zm9v");
+	assert_string_equal(media_base64(a, STR("\xFF\xD8\xFF\0")), "/9j/AA==");
+	arena_free(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(estimates_are_near_the_truth_and_not_far_below),
+		cmocka_unit_test(newer_models_of_anthropic_count_more),
+		cmocka_unit_test(pictures_are_counted_by_the_model_s_rule),
+		cmocka_unit_test(media_are_what_their_first_bytes_say),
+		cmocka_unit_test(base64_is_as_everywhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -82,8 +82,10 @@ static enum task_next begin(struct task *t)
 		return task_fail(t, ERR_UNSUPPORTED_OPERATION, "no flow can be started from here");
 	if (json_get(c->options, "payload")) {
 		payload = option_to_object(c->arena, json_get(c->options, "payload"), &err);
-		if (!payload)
+		if (!payload) {
+			c->rejection = error_object(c->arena, "SyntaxError", err.text, NULL, 0);
 			return task_fail_as(t, &err);
+		}
 	}
 	own->is_list = cJSON_IsArray(payload);
 	own->spawn.step = c->step;

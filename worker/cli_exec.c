@@ -10,6 +10,7 @@
 #include "worker/exec_journal.h"
 #include "worker/exec_spawner.h"
 #include "worker/flows.h"
+#include "worker/redact.h"
 #include "worker/run.h"
 #include "worker/setup.h"
 
@@ -63,13 +64,11 @@ static int print_result(const struct run *r, bool dry_run)
 			     : r->outcome == RUN_CANCELLED ? "cancelled"
 			     : r->outcome == RUN_HELD      ? "quarantined"
 							   : "dead";
-	cJSON *result = run_result(r, status), *more = json_object(a);
+	const cJSON *env = json_get(r->chain.values, "$env");
+	cJSON *result = run_result(r, status);
 
-	json_set(a, more, "data", json_copy(a, chain_shown(&r->chain)));
-	json_set(a, more, "steps", json_copy(a, r->steps));
-	secrets_mask_json(a, more);
-	json_set(a, result, "data", json_share(a, json_get(more, "data")));
-	json_set(a, result, "steps", json_share(a, json_get(more, "steps")));
+	json_set(a, result, "data", redact(a, chain_shown(&r->chain), env));
+	json_set(a, result, "steps", redact(a, r->steps, env));
 	if (!dry_run || r->outcome != RUN_DONE)
 		cli_print_json(a, result);
 	return r->outcome == RUN_DONE ? CLI_OK : CLI_FAILED;

@@ -110,10 +110,11 @@ static struct op_usage usage_of_record(const cJSON *json)
 void run_log_step(struct run *r, const cJSON *left)
 {
 	cJSON *step = json_object(r->arena);
-	const cJSON *options = r->op.op && r->op.options
-				       ? operation_shown_options(r->arena, r->op.op, r->op.options)
-				       : r->op.options;
+	/* As written, where a template could not be resolved; as Directus logs it. */
+	const cJSON *options = r->op.options ? r->op.options : r->node->options;
 
+	if (options)
+		options = operation_shown_options(r->arena, r->node->op, options);
 	json_set_text(r->arena, step, "key", r->node->key);
 	json_set_text(r->arena, step, "type", r->node->type);
 	json_set_text(r->arena, step, "status", r->failed ? "reject" : "resolve");

@@ -1,6 +1,7 @@
 /* What is told of a run: its result and its log. */
 #include "common/secrets.h"
 #include "worker/failure.h"
+#include "worker/redact.h"
 #include "worker/run.h"
 #include "worker/run_record.h"
 
@@ -100,12 +101,12 @@ struct str run_log(const struct run *r, size_t max_bytes)
 {
 	static const size_t text_max[] = {16384, 4096, 1024, 256, 64};
 	struct arena *a = r->arena;
+	const cJSON *env = json_get(r->chain.values, "$env");
 	cJSON *steps = NULL;
 	struct str text = STR("[]");
 
 	for (size_t i = 0; i < ARRAY_LEN(text_max); i++) {
-		steps = shortened(a, r->steps, text_max[i]);
-		secrets_mask_json(a, steps);
+		steps = shortened(a, redact(a, r->steps, env), text_max[i]);
 		text = json_print(a, steps);
 		if (text.len <= max_bytes)
 			return text;

@@ -42,6 +42,7 @@ local function free_slots(list)
     local group = call('SPOP', K('wt:' .. scope))
     if group and call('ZREM', K('thr'), group) == 1 and call('EXISTS', K('q:' .. group)) == 1 then
       offer_group(group)
+      call('PUBLISH', K('ctl'), 'work')
     end
   end
 end

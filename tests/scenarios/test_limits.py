@@ -1,0 +1,85 @@
+"""Limits over several workers, as the provider counts them: a sliding window of 60 s at its own door."""
+# labels: slow
+
+import json
+import time
+
+import pytest
+
+from processes import wait_for
+
+WINDOW_MS = 60000
+JOB = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "Hello " * 50,
+                                               "maxTokens": 100}}
+
+
+def most_in_a_window(times, amount=lambda _: 1):
+    """The most that any 60 s hold."""
+    most = total = first = 0
+    for last, at in enumerate(times):
+        total += amount(last)
+        while at - times[first] >= WINDOW_MS:
+            total -= amount(first)
+            first += 1
+        most = max(most, total)
+    return most
+
+
+@pytest.mark.parametrize("limits, entry, limit", [
+    ("rpm=300", {"rpm": 300}, 300),
+    ("tpm=30000,charge=arrival", {"tpm": 30000}, 300),
+])
+def test_a_limit_is_never_exceeded_and_is_used(start_simulator, start_worker, queue, limits, entry, limit):
+    simulator = start_simulator(limits=limits, delay="20-400")
+    rules = "json:" + json.dumps([{"scope": "openai", **entry}])
+    for _ in range(4):
+        start_worker(simulator=simulator, AI_LIMITS=rules, WORKER_CONCURRENCY=64)
+    for i in range(int(limit * 2.5)):
+        queue.enqueue(JOB, tenant=f"t{i % 5}")
+    begun = time.time()
+    wait_for(lambda: time.time() - begun > 2 * WINDOW_MS / 1000 + 3, "two windows and a little", 130, 1)
+    ledger = simulator.ledger()
+    assert [line for line in ledger if line["status"] == 429] == []
+    times = sorted(line["at"] for line in ledger)
+    assert most_in_a_window(times) <= limit
+    used = sum(at < times[0] + 2 * WINDOW_MS + 2000 for at in times)
+    assert used >= 0.97 * 2 * limit, f"{used} of {2 * limit} in two windows"
+
+
+def test_concurrency_holds_over_all_workers_and_is_used(start_simulator, start_worker, queue):
+    simulator = start_simulator(limits="concurrency=5", delay="100")
+    rules = 'json:[{"scope":"openai","concurrency":5}]'
+    for _ in range(3):
+        start_worker(simulator=simulator, AI_LIMITS=rules, WORKER_CONCURRENCY=32)
+    begun = time.time()
+    ids = [queue.enqueue(JOB, tenant=f"t{i % 3}") for i in range(200)]
+    queue.results(ids)
+    took = time.time() - begun
+    assert [line for line in simulator.ledger() if line["status"] != 200] == []
+    assert took < 3 * 200 * 0.1 / 5, f"{took:.1f} s, {200 * 0.1 / 5} s would be all slots all the time"
+
+
+def test_a_budget_is_never_exceeded_and_the_rest_fails(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="20-100")
+    one = 85 * 0.4e-6 + 100 * 1.6e-6  # at most, in dollars
+    rules = "json:" + json.dumps([{"scope": "*", "budgetUsd": round(one * 20, 9), "period": "total", "onBudget": "fail"}])
+    for _ in range(2):
+        start_worker(simulator=simulator, AI_LIMITS=rules, WORKER_CONCURRENCY=32)
+    results = queue.results([queue.enqueue(JOB) for _ in range(200)])
+    spent = sum((r["cost"] or {"total": 0})["total"] for r in results)
+    assert 0.5 * one * 20 < spent <= one * 20
+    refused = [r for r in results if r["status"] == "dead"]
+    assert refused and {r["error"]["code"] for r in refused} == {"BUDGET_EXCEEDED"}
+
+
+def test_another_worker_s_stricter_limit_is_obeyed(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="20-50")
+    start_worker(simulator=simulator, AI_LIMITS='json:[{"scope":"openai","rpm":20}]', WORKER_CONCURRENCY=1)
+    start_worker(simulator=simulator, AI_LIMITS='json:[{"scope":"openai","rpm":1000}]', WORKER_CONCURRENCY=16)
+    start_worker(simulator=simulator, WORKER_CONCURRENCY=16)
+    time.sleep(3)  # heartbeats are seen by the second
+    for _ in range(100):
+        queue.enqueue(JOB)
+    wait_for(lambda: len(simulator.ledger()) >= 20, "the window to be used")
+    time.sleep(3)
+    assert len(simulator.ledger()) == 20

@@ -3,6 +3,7 @@
  *	    └────── rested ◄─────┘  (the turn is given back while it rests)            */
 #include "common/directus.h"
 
+#include "common/directus_extension.h"
 #include "common/directus_key.h"
 #include "common/utf8.h"
 
@@ -28,6 +29,7 @@ struct directus {
 	struct loop *loop;
 	struct http *http;
 	struct directus_keys *keys;
+	struct directus_extension extension;
 	char *url, *authorization;
 	unsigned most;
 	double limit; /* calls under way at the same time, from 1 to most */
@@ -93,6 +95,11 @@ struct loop *directus_loop(const struct directus *d)
 struct directus_keys *directus_keys(const struct directus *d)
 {
 	return d->keys;
+}
+
+struct directus_extension *directus_extension(struct directus *d)
+{
+	return &d->extension;
 }
 
 /* ---- turns ---- */

@@ -25,6 +25,7 @@
 #include "common/task.h"
 
 struct directus;
+struct directus_extension;
 struct directus_keys;
 
 struct directus_options {
@@ -39,7 +40,8 @@ void directus_free(struct directus *d); /* nothing may be under way; takes NULL 
 const char *directus_url(const struct directus *d);
 unsigned directus_concurrency(const struct directus *d); /* at the moment */
 struct loop *directus_loop(const struct directus *d);
-struct directus_keys *directus_keys(const struct directus *d); /* for directus_key.c */
+struct directus_keys *directus_keys(const struct directus *d);     /* for directus_key.c */
+struct directus_extension *directus_extension(struct directus *d); /* for directus_extension.c */
 
 struct directus_request {
 	const char *method;     /* "GET", "SEARCH", "POST", "PATCH", "DELETE" */

@@ -71,6 +71,8 @@ static enum task_next write_it(struct task *t)
 		c->result = s->rows;
 		return task_end(t);
 	}
+	if (it->by_extension)
+		return items_delegate(it, s->rows, s->all_have_key);
 	req.query = arena_printf(c->arena, "fields=%s",
 				 directus_encode(c->arena, str_of(it->key.key.name)));
 	req.body = s->rows;

@@ -18,6 +18,8 @@ static enum task_next check(struct task *t)
 		return task_fail_as(t, &err);
 	if (it->key_count && it->query)
 		return items_refuse(it, "Invalid payload. Cannot use both \"key\" and \"query\".");
+	if (it->by_extension && (it->query || it->key_count))
+		return items_delegate(it, NULL, true);
 	if (it->query)
 		return items_ask_key(it, find);
 	return it->key_count ? task_go(t, remove_them) : task_end(t);

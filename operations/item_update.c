@@ -139,6 +139,8 @@ static enum task_next write_it(struct task *t)
 	const cJSON *body = it->payload;
 	struct error err;
 
+	if (it->by_extension)
+		return items_delegate(it, it->payload, true);
 	if (it->key_count == 1) {
 		if (!items_key_path(it, it->keys->child, &path, &err))
 			return task_fail_as(t, &err);

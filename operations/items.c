@@ -159,19 +159,28 @@ static bool read_payload(struct items *it, struct error *err)
 	return true;
 }
 
-static bool check_permissions(const struct op_call *c, struct error *err)
+/* As whom: the worker's own user, or whom the stored operation says, through the extension. */
+static bool check_permissions(struct items *it, struct error *err)
 {
+	const struct op_call *c = it->op;
 	const cJSON *value = json_get(c->options, "permissions");
 	const char *text = cJSON_GetStringValue(value);
+	bool can_delegate =
+		c->origin && c->origin->by_extension && strncmp(c->op->type, "item-", 5) == 0;
 
-	if (is_unset(value) || (text && strcmp(text, "$trigger") == 0))
+	if (is_unset(value) || (text && strcmp(text, "$trigger") == 0)) {
+		it->by_extension = can_delegate && c->origin->is_signed;
+		return true;
+	}
+	it->by_extension = can_delegate;
+	if (can_delegate)
 		return true;
 	if (c->use->config && c->use->config->worker_trust_permissions)
 		return true;
 	(void)fail(err, ERR_FORBIDDEN,
 		   "option 'permissions' is '%.60s', but the worker acts with the rights of its "
-		   "own user: "
-		   "give that user the rights, and set the option to $trigger or "
+		   "own user: give that user the rights and set the option to $trigger, or install "
+		   "the extension in Directus and run a flow that is stored there, or set "
 		   "WORKER_TRUST_PERMISSIONS=true",
 		   text ? text : json_type_name(value));
 	err->status = 403;
@@ -198,7 +207,7 @@ bool items_prepare(struct op_call *c, struct items *it, struct error *err)
 			    "operation '%s' needs Directus: set DIRECTUS_URL and DIRECTUS_TOKEN",
 			    c->op->type);
 	if (!directus_collection_path(c->arena, it->collection, &it->path, err) ||
-	    !check_permissions(c, err) || (it->key_given && !add_keys(&list, key, 0, err)) ||
+	    !check_permissions(it, err) || (it->key_given && !add_keys(&list, key, 0, err)) ||
 	    !read_query(it, err) || !read_payload(it, err))
 		return false;
 	it->keys = list.keys;
@@ -221,6 +230,56 @@ enum task_next items_ask(struct items *it, const char *method, const char *path,
 
 	directus_start(c->use->directus, &it->ask, &req, c->arena);
 	return task_await_either(&c->task, &it->ask.task.call, then);
+}
+
+/* Who caused the job: a user, nobody (null), or, in a job that a schedule made, nobody to ask for
+ * permission ("$none"). */
+static cJSON *acting_user(const struct op_call *c)
+{
+	const char *user = json_get_text(c->origin->accountability, "user");
+
+	if (user)
+		return json_text(c->arena, user);
+	return c->origin->accountability ? json_null(c->arena) : json_text(c->arena, "$none");
+}
+
+static enum task_next delegated(struct task *t)
+{
+	struct op_call *c = op_of(t);
+	struct items *it = c->state; /* the first member of each operation's state */
+
+	if (items_failed(it))
+		return items_fail(it);
+	c->result = it->ask.data ? json_share(c->arena, it->ask.data) : NULL;
+	return task_end(t);
+}
+
+enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable)
+{
+	struct op_call *c = it->op;
+	struct arena *a = c->arena;
+	cJSON *body = json_object(a);
+	struct directus_request req = {.method = "POST",
+				       .path = "/flow-worker/items",
+				       .body = body,
+				       .user_agent = it->user_agent,
+				       .may_be_new = it->may_be_new && it->key_count > 0,
+				       .repeatable = repeatable};
+
+	json_set_text(a, body, "flow", c->origin->flow_id);
+	json_set_text(a, body, "operation", c->step);
+	json_set_text(a, body, "job", c->job_id);
+	json_set_bool(a, body, "signed", c->origin->is_signed);
+	json_set(a, body, "user", acting_user(c));
+	json_set_text(a, body, "collection", it->collection);
+	if (it->key_count)
+		json_set(a, body, "key", json_share(a, it->keys));
+	if (it->query)
+		json_set(a, body, "query", json_share(a, it->query));
+	if (payload)
+		json_set(a, body, "payload", json_share(a, payload));
+	directus_start(c->use->directus, &it->ask, &req, a);
+	return task_await_either(&c->task, &it->ask.task.call, delegated);
 }
 
 enum task_next items_ask_key(struct items *it, task_step *then)

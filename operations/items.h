@@ -7,7 +7,11 @@
  * The worker writes with the rights of its own token. An operation whose `permissions` name another
  * identity is refused, unless the operator says that this is meant (WORKER_TRUST_PERMISSIONS).
  * `emitEvents: false` can not be honoured: REST always emits events. What stops loops is the user
- * agent, in which every write names its job, chain and depth. */
+ * agent, in which every write names its job, chain and depth.
+ *
+ * Both can be done where Directus has our extension and the flow is stored there: then it carries
+ * the operation out, as whom the stored operation says, never the job. "$trigger" there means the
+ * user whom a signed job names; a job that is not signed keeps the rights of the worker's own user. */
 #ifndef OPERATIONS_ITEMS_H
 #define OPERATIONS_ITEMS_H
 
@@ -26,6 +30,7 @@ struct items {
 	bool key_given;       /* the option is there, though it may hold no key */
 	const cJSON *query;   /* an object with members; or NULL */
 	const cJSON *payload; /* an object, or an array of objects; NULL: none */
+	bool by_extension;    /* after items_prepare(): end with items_delegate() */
 	bool may_be_new;      /* the run began with an event: its rows may not be visible yet */
 	struct directus_call ask;
 	struct directus_key_call key;
@@ -40,7 +45,7 @@ struct items {
 		{.name = "permissions",                                                        \
 		 .types = OPTION_TEXT,                                                         \
 		 .help = "$trigger: the rights of the worker's own user; anything else needs " \
-			 "WORKER_TRUST_PERMISSIONS=true"},                                     \
+			 "the extension in Directus, or WORKER_TRUST_PERMISSIONS=true"},       \
 	{                                                                                      \
 		.name = "emitEvents", .types = OPTION_ANY,                                     \
 		.help = "events are always emitted: the REST API can not switch them off"      \
@@ -56,6 +61,9 @@ enum task_next items_ask(struct items *it, const char *method, const char *path,
 enum task_next items_ask_key(struct items *it, task_step *then);
 /* it->ask has failed: so does the operation, with what Directus said. */
 enum task_next items_fail(struct items *it);
+/* The extension carries the operation out, with this payload (or NULL), and ends it. `repeatable`:
+ * twice is harmless. */
+enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable);
 /* The operation fails with INVALID_PAYLOAD, status 400, as Directus' own checks do. */
 enum task_next items_refuse(struct items *it, const char *why);
 

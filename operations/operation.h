@@ -39,7 +39,10 @@ struct op_origin {
 	const char *chain_id; /* of the first job of a chain of causes: travels in the user agent */
 	uint32_t depth;       /* how many causes came before; 0: none */
 	const cJSON *accountability; /* who caused it, as the job says: data, not a right */
-	bool trusted;                /* the job was signed, or the flow is stored in Directus */
+	bool is_signed;              /* the job: what it says of accountability may be believed */
+	/* The flow was read from Directus, where our extension is: it carries out the flow's item
+	 * operations, as whom the stored operation says (deploy/directus-extension/README.md). */
+	bool by_extension;
 };
 
 struct op_call {

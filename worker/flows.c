@@ -224,6 +224,11 @@ struct flows *flows_new_of(struct loop *l, struct arena *a, const cJSON *flows)
 	return f;
 }
 
+bool flows_are_stored(const struct flows *f)
+{
+	return f->directus != NULL;
+}
+
 void flows_forget(struct flows *f)
 {
 	for (struct entry *e = f->first, *next; e; e = next) {

@@ -30,6 +30,8 @@ struct flows *flows_new(struct loop *l, struct directus *directus);
 /* The flows of a file instead: an array of flow objects, {"data":[…]} as Directus' API answers, or
  * one flow. They are taken as active unless they say otherwise. The JSON must stay. */
 struct flows *flows_new_of(struct loop *l, struct arena *a, const cJSON *flows);
+/* Directus holds them: they are no file's. */
+bool flows_are_stored(const struct flows *f);
 void flows_free(struct flows *f); /* nothing may be under way; takes NULL */
 void flows_start(struct flows *f, struct flows_call *c, const char *name, struct arena *a);
 /* What is under way is still told; what is asked for from now on is read anew. */

@@ -1,6 +1,7 @@
 #include "worker/run.h"
 
 #include "common/config.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/path.h"
 #include "common/template.h"
@@ -20,11 +21,13 @@ enum {
 	OUTAGE_LONGEST_MS = 5 * 60 * 1000,
 	/* Directus answers 500 when its database is away, but also for a text in an integer column: it
 	 * gets some chances, not all. */
-	STATUS_500_ATTEMPTS = 3
+	STATUS_500_ATTEMPTS = 3,
+	REPORT_MAX_BYTES = 256 * 1024, /* Directus takes 1 MB (MAX_PAYLOAD_SIZE) */
+	REPORT_MS = 10000
 };
 
-static task_step load, loaded, prepare, guard, guarded, pick, operate, waited, operated, recorded,
-	end;
+static task_step load, loaded, has_extension, prepare, guard, guarded, pick, operate, waited,
+	operated, recorded, end, reported;
 
 static struct run *run_of(struct task *t)
 {
@@ -32,6 +35,8 @@ static struct run *run_of(struct task *t)
 }
 
 /* ---- how it ends ---- */
+
+static enum task_next report(struct run *r);
 
 static enum task_next finish(struct run *r, enum run_outcome outcome, const struct error *err)
 {
@@ -104,6 +109,43 @@ static enum task_next end(struct task *t)
 
 	if (r->outcome == RUN_DONE || r->outcome == RUN_DEAD)
 		find_returned(r);
+	if (r->origin.by_extension &&
+	    (r->outcome == RUN_DONE || r->outcome == RUN_DEAD || r->outcome == RUN_CANCELLED))
+		return report(r);
+	return task_end(t);
+}
+
+/* ---- the log of a flow that Directus holds ---- */
+
+static void report_over(struct timeout *timeout)
+{
+	struct run *r = container_of(timeout, struct run, report_over);
+
+	call_cancel(&r->report.task.call, ERR_TIMEOUT);
+}
+
+/* Twice is harmless: the extension knows the job. The run has ended whether it is logged or not. */
+static enum task_next report(struct run *r)
+{
+	struct directus_request req = {.method = "POST",
+				       .path = "/flow-worker/runs",
+				       .repeatable = true,
+				       .body = run_report(r, REPORT_MAX_BYTES)};
+
+	directus_start(r->with.use->directus, &r->report, &req, r->arena);
+	timeout_start(r->task.call.loop, &r->report_over, REPORT_MS, report_over);
+	return task_await_either(&r->task, &r->report.task.call, reported);
+}
+
+static enum task_next reported(struct task *t)
+{
+	struct run *r = run_of(t);
+	const struct error *err = &r->report.task.call.err;
+
+	timeout_stop(t->call.loop, &r->report_over);
+	if (err->code != ERR_OK)
+		log_write(LOG_WARN, "the run is not in the flow's log in Directus",
+			  LOG_TEXT("job", r->with.job->id), LOG_FAILURE(err), LOG_END);
 	return task_end(t);
 }
 
@@ -141,7 +183,23 @@ static enum task_next loaded(struct task *t)
 								: finish(r, RUN_DEAD, err);
 	r->flow = r->loading->flow;
 	r->origin.flow_id = r->flow->id;
-	r->origin.trusted = true;
+	if (!flows_are_stored(r->with.flows))
+		return task_go(t, prepare);
+	directus_extension_start(r->with.use->directus, &r->extension, r->arena);
+	return task_await_either(t, &r->extension.task.call, has_extension);
+}
+
+static enum task_next has_extension(struct task *t)
+{
+	struct run *r = run_of(t);
+	const struct error *err = &r->extension.task.call.err;
+
+	if (r->stopped != ERR_OK)
+		return finish_stopped(r);
+	if (err->code != ERR_OK)
+		return error_is_retryable(err) && r->with.lease ? finish_outage(r, err)
+								: finish(r, RUN_DEAD, err);
+	r->origin.by_extension = r->extension.present;
 	return task_go(t, prepare);
 }
 
@@ -389,6 +447,7 @@ static void cleanup(struct task *t)
 	struct run *r = run_of(t);
 
 	timeout_stop(t->call.loop, &r->deadline);
+	timeout_stop(t->call.loop, &r->report_over);
 	r->ended_ms = wall_ms();
 	if (t->call.stop != ERR_OK)
 		r->outcome = RUN_LOST;
@@ -415,7 +474,7 @@ struct run *run_new(const struct run_options *options)
 		.chain_id = job->chain_id ? job->chain_id : job->id,
 		.depth = job->depth,
 		.accountability = job->accountability,
-		.trusted = job->is_signed,
+		.is_signed = job->is_signed,
 	};
 	budget_init(&r->budget, options->journal, r);
 	chain_init(&r->chain, r->arena, &start);

@@ -2,10 +2,10 @@
  *
  *	                 ┌────────────────────────────────────────────┐
  *	load ─► prepare ─► guard ─► pick ─► operate ─► operated ─► recorded
- *	                     └── no more operations ─► end
+ *	                     └── no more operations ─► end ─► (a flow of Directus) reported
  *
  * A run carries operations out one after another, keeps the data chain, and says how it ended; it
- * neither claims nor finishes (worker.c does), and it logs nothing. With a lease every finished step
+ * neither claims nor finishes (worker.c does). With a lease every finished step
  * is stored before the next one starts, and a job that is run again goes on behind the last stored
  * step. Without a lease (`exec`) nothing is stored, and a step that parks is waited for.
  *
@@ -20,6 +20,7 @@
 #ifndef WORKER_RUN_H
 #define WORKER_RUN_H
 
+#include "common/directus_extension.h"
 #include "common/loop.h"
 #include "common/task.h"
 #include "operations/operation.h"
@@ -84,6 +85,9 @@ struct run {
 	struct step_call store;
 	struct sleep_call nap;
 	struct flows_call *loading;
+	struct directus_extension_call extension;
+	struct directus_call report;
+	struct timeout report_over;
 	struct timeout deadline;
 	uint64_t step_started;
 	enum error_code stopped; /* why it has been told to stop */
@@ -104,6 +108,10 @@ void run_abandon(struct run *run);
 cJSON *run_result(const struct run *run, const char *status);
 /* The same for a job that could not even be read. */
 cJSON *run_refused(struct arena *a, const char *id, const struct error *err, uint32_t attempts);
+
+/* What the extension writes into the log of a flow that Directus holds: {"flow","job","user","steps",
+ * "data"}; masked and cut like the log. */
+cJSON *run_report(const struct run *run, size_t max_bytes);
 
 /* The steps as they are logged, secrets masked, long texts cut so that it is not over max_bytes. */
 struct str run_log(const struct run *run, size_t max_bytes);

@@ -81,6 +81,52 @@ static cJSON *shortened(struct arena *a, const cJSON *v, size_t max)
 	return json_copy(a, v);
 }
 
+/* As Directus writes its own runs down: the steps with their options, and the chain at the end. */
+static cJSON *report(const struct run *r, size_t text_max)
+{
+	struct arena *a = r->arena;
+	cJSON *steps = json_array(a), *data = json_object(a), *json = json_object(a);
+	const char *user = json_get_text(r->with.job->accountability, "user");
+	const cJSON *step;
+
+	json_set(a, data, "$trigger",
+		 shortened(a, json_get(r->chain.values, "$trigger"), text_max));
+	json_set(a, data, "$accountability", shared_or_null(a, r->with.job->accountability));
+	json_each(step, r->steps) {
+		cJSON *entry = json_object(a);
+
+		json_set_text(a, entry, "key", json_get_text(step, "key"));
+		json_set_text(a, entry, "status", json_get_text(step, "status"));
+		json_set(a, entry, "options", shortened(a, json_get(step, "options"), text_max));
+		json_push(steps, entry);
+		json_set(a, data, json_get_text(step, "key"),
+			 shortened(a, json_get(step, "result"), text_max));
+	}
+	json_set(a, data, "$last", shortened(a, chain_last(&r->chain), text_max));
+	json_set_text(a, json, "flow", r->origin.flow_id);
+	json_set_text(a, json, "job", r->with.job->id);
+	json_set(a, json, "user", user ? json_text(a, user) : json_null(a));
+	json_set(a, json, "steps", steps);
+	json_set(a, json, "data", data);
+	secrets_mask_json(a, json);
+	return json;
+}
+
+cJSON *run_report(const struct run *r, size_t max_bytes)
+{
+	static const size_t text_max[] = {65536, 4096, 256, 16};
+	cJSON *json = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(text_max); i++) {
+		json = report(r, text_max[i]);
+		if (json_print(r->arena, json).len <= max_bytes)
+			return json;
+	}
+	json_set(r->arena, json, "data", json_object(r->arena));
+	json_set(r->arena, json, "steps", json_array(r->arena));
+	return json;
+}
+
 /* The steps without options and results: what is left when nothing else fits. */
 static cJSON *outlines(struct arena *a, const cJSON *steps)
 {

@@ -57,10 +57,11 @@ async function ofUser(user: string, knex: any): Promise<Accountability> {
 	return { ...nobody, user, role: row.role, roles, ...(await access(roles, user, knex)) };
 }
 
+const NOBODY = '$none';
+
 export interface Acting {
 	permissions: unknown;
-	/** The trigger of the flow. */
-	trigger: string;
+	/** An id; null: somebody without one; NOBODY: nobody caused it, a schedule did. */
 	user: string | null;
 	signed: boolean;
 	userAgent: string;
@@ -76,8 +77,9 @@ export async function accountabilityOf(acting: Acting, knex: any): Promise<Accou
 		if (!acting.signed) {
 			throw rejection('FORBIDDEN', 403, 'The operation acts as the user who triggered the flow; that needs a job signed with FLOW_WORKER_JOB_SECRET.');
 		}
+		if (acting.user === NOBODY) return null;
 		if (acting.user) return ofUser(acting.user, knex);
-		return acting.trigger === 'schedule' ? null : nobody;
+		return nobody;
 	};
 	const accountability = await made();
 	return accountability && { ...accountability, userAgent };

@@ -53,7 +53,7 @@ async function actOnItems(body: Body, request: Asked, context: Context): Promise
 	const collection = collectionOf(options['collection'], body['collection']);
 	const accountability = await accountabilityOf(
 		{
-			permissions: options['permissions'], trigger: flow.trigger, user: body['user'] ?? null, signed: body['signed'] === true,
+			permissions: options['permissions'], user: body['user'] ?? null, signed: body['signed'] === true,
 			userAgent: request.headers['user-agent'] ?? 'flow-worker',
 		},
 		knex,

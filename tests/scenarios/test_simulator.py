@@ -142,6 +142,7 @@ def test_a_fault_that_does_not_exist_is_refused_with_its_name(simulator):
 
 def test_a_stream_ends_as_its_protocol_says_and_can_be_made_not_to(simulator):
     assert post(simulator, chat(stream=True)).text.endswith("data: [DONE]\n\n")
+    assert simulator.ledger()[0]["stream"] is True
     simulator.fault("stream_cut", after=2)
     assert "[DONE]" not in post(simulator, chat(stream=True)).text
     simulator.fault("stream_error", kind="overloaded", after=1)

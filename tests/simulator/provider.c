@@ -161,10 +161,9 @@ static void make_answer(struct reply *reply, const struct format *f, const struc
 }
 
 static struct fault *make_reply(struct reply *reply, const struct format *f, struct question *q,
-				struct exchange *x)
+				struct exchange *x, const struct refusal *bad)
 {
 	struct record *record = x->owner_data;
-	const struct refusal *bad = read_question(q, f, &x->request);
 	struct refusal refusal;
 	struct fault *fault = NULL;
 
@@ -186,6 +185,7 @@ void provider_handle(struct exchange *x, struct reply *reply)
 {
 	const struct format *f = format_find(x->request.path);
 	struct question q = {.arena = x->arena, .body = parse_json(x->arena, x->request.body)};
+	const struct refusal *bad;
 	struct record *record;
 	struct fault *fault;
 
@@ -198,10 +198,11 @@ void provider_handle(struct exchange *x, struct reply *reply)
 		return;
 	}
 	q.model = model_of(x->arena, &x->request, q.body);
+	bad = read_question(&q, f, &x->request);
 	record = x->owner_data = ledger_add(x, f->name, &q);
 	reply_header(reply, f->request_id_header,
 		     arena_printf(x->arena, "req_sim_%llu", (unsigned long long)record->number));
-	fault = make_reply(reply, f, &q, x);
+	fault = make_reply(reply, f, &q, x, bad);
 	record->fault = fault ? fault->name : NULL;
 	record->status = reply->status;
 	if (reply->status != 200)

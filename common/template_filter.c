@@ -58,10 +58,16 @@ static const cJSON *lower(struct arena *a, const cJSON *value, const cJSON *argu
 	return json_str(a, utf8_lower(a, filter_text(a, value)));
 }
 
+/* ß is the one common letter that becomes two. */
 static const cJSON *upper(struct arena *a, const cJSON *value, const cJSON *argument)
 {
+	cJSON *made = json_str(a, utf8_upper(a, filter_text(a, value)));
+	char *letter = made->valuestring;
+
 	(void)argument;
-	return json_str(a, utf8_upper(a, filter_text(a, value)));
+	while ((letter = strstr(letter, "\xC3\x9F"))) /* as long as what it becomes */
+		memcpy(letter, "SS", 2);
+	return made;
 }
 
 /* ---- slugify ---- */

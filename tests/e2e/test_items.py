@@ -1,6 +1,7 @@
 """The item operations against a real Directus, beside Directus' own: the same options, the same result."""
 
 import json
+import os
 
 import pytest
 
@@ -102,8 +103,18 @@ SAME = {
     "read, one key with fields": ("item-read", {"key": ["#0"], "query": {"fields": ["title"]}}),
 }
 
+# Directus 12.3 changed what an update without a target or a payload does; ours does it as 12.3, whatever it talks to.
+BEFORE_12_3 = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0").startswith("11.")
+OTHER_BEFORE = {"update, payload only", "update, empty batch", "update, empty payload",
+                "update, key and query", "update, batch and key", "update, batch and query", "delete, key and query"}
 
-@pytest.mark.parametrize("operation, options", SAME.values(), ids=SAME.keys())
+
+def rows(table):
+    other = pytest.mark.skipif(BEFORE_12_3, reason="this Directus is older than 12.3, and does something else here")
+    return [pytest.param(*row, id=name, marks=other if name in OTHER_BEFORE else ()) for name, row in table.items()]
+
+
+@pytest.mark.parametrize("operation, options", rows(SAME))
 def test_the_result_is_that_of_directus(articles, ours, theirs, operation, options):
     options = {"collection": "articles", **fill(options, articles)}
     result = ours(operation, options)
@@ -122,7 +133,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("operation, options", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("operation, options", rows(REFUSED))
 def test_what_directus_refuses_is_refused_with_its_code(articles, ours, theirs, operation, options):
     options = {"collection": "articles", **fill(options, articles)}
     result = ours(operation, options)

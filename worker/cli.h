@@ -75,6 +75,7 @@ struct cli {
 	X(models)       \
 	X(tokens)       \
 	X(config)       \
+	X(connect)      \
 	X(version)
 
 #define X(name) extern const struct cli_command cli_##name;

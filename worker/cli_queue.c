@@ -12,7 +12,7 @@ bool cli_queue_open(struct cli_queue *q, struct cli *cli)
 		return false;
 	q->arena = q->setup.arena;
 	q->redis = redis_new(q->setup.services.loop, &q->setup.redis);
-	scripts_init(&q->scripts, q->setup.config->queue_prefix);
+	scripts_init(&q->scripts, q->redis, q->setup.config->queue_prefix);
 	return true;
 }
 
@@ -37,7 +37,7 @@ const struct redis_value *cli_queue_script(struct cli_queue *q, enum script scri
 {
 	struct redis_call c;
 
-	script_start(&q->scripts, q->redis, &c, q->arena, script, count, words);
+	script_start(&q->scripts, &c, q->arena, script, count, words);
 	return wait_for(q, &c);
 }
 

@@ -35,7 +35,7 @@ bool loop_guard_start(struct loop_guard *g, struct redis_call *c, const struct j
 	words[0] = str_of(job->chain_id ? job->chain_id : job->id);
 	words[1] = str_of(arena_printf(a, "%.32s", what));
 	words[2] = str_of(job->id);
-	script_start(g->scripts, g->redis, c, a, SCRIPT_CHAIN, ARRAY_LEN(words), words);
+	script_start(g->scripts, c, a, SCRIPT_CHAIN, ARRAY_LEN(words), words);
 	return true;
 }
 

@@ -150,8 +150,7 @@ static enum task_next say_hello(struct task *t)
 	struct queue *q = starting(t);
 	const struct str layout = word_of(q->start_arena, QUEUE_LAYOUT);
 
-	script_start(&q->scripts, q->redis, &q->start_redis, q->start_arena, SCRIPT_HELLO, 1,
-		     &layout);
+	script_start(&q->scripts, &q->start_redis, q->start_arena, SCRIPT_HELLO, 1, &layout);
 	return task_await_either(t, &q->start_redis.call, look_at_hello);
 }
 
@@ -248,11 +247,11 @@ struct queue *queue_new(struct loop *l, const struct queue_options *options)
 	q->with = options;
 	q->arena = a;
 	q->started_ms = wall_ms();
-	scripts_init(&q->scripts, options->prefix);
+	q->redis = redis_new(l, options->redis);
+	scripts_init(&q->scripts, q->redis, options->prefix);
 	q->scripts.timeout_ms = queue_command_ms(q);
 	q->door = arena_printf(a, "%sin", options->prefix);
 	q->channel = arena_printf(a, "%sctl", options->prefix);
-	q->redis = redis_new(l, options->redis);
 	q->limits = options->limits;
 	redis_on_change(q->redis, connection_changed, q);
 	return q;

@@ -169,7 +169,7 @@ void queue_progress(struct lease *lease, uint64_t done, uint64_t total)
 	words[1] = word_of(shot->arena, lease->fence);
 	words[2] = word_of(shot->arena, done);
 	words[3] = word_of(shot->arena, total);
-	script_start(&q->scripts, q->redis, &shot->redis, shot->arena, SCRIPT_PROGRESS, 4, words);
+	script_start(&q->scripts, &shot->redis, shot->arena, SCRIPT_PROGRESS, 4, words);
 }
 
 /* Further programs that asked for the same job get the result only. */

@@ -82,7 +82,7 @@ void queue_metrics_init(struct queue_metrics *q, struct metrics *m, struct redis
 			const char *prefix)
 {
 	*q = (struct queue_metrics){.metrics = m, .redis = redis};
-	scripts_init(&q->scripts, prefix);
+	scripts_init(&q->scripts, q->redis, prefix);
 }
 
 void queue_metrics_refresh(struct queue_metrics *q)
@@ -97,8 +97,7 @@ void queue_metrics_refresh(struct queue_metrics *q)
 		return;
 	q->arena = arena_new();
 	q->report.call.done = reported;
-	script_start(&q->scripts, q->redis, &q->report, q->arena, SCRIPT_REPORT, ARRAY_LEN(words),
-		     words);
+	script_start(&q->scripts, &q->report, q->arena, SCRIPT_REPORT, ARRAY_LEN(words), words);
 }
 
 void queue_metrics_clear(struct queue_metrics *q)

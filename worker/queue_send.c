@@ -67,8 +67,7 @@ static enum task_next send_it(struct task *t)
 	struct send *s = send_of(t);
 
 	s->tries++;
-	script_start(&s->queue->scripts, s->queue->redis, &s->redis, s->arena, s->script, s->count,
-		     s->words);
+	script_start(&s->queue->scripts, &s->redis, s->arena, s->script, s->count, s->words);
 	return task_await_either(t, &s->redis.call, sent);
 }
 
@@ -145,8 +144,7 @@ void once_start(struct once *o, enum script script, size_t count, const struct s
 {
 	o->answered = answered;
 	o->redis.call.done = once_done;
-	script_start(&o->queue->scripts, o->queue->redis, &o->redis, o->arena, script, count,
-		     words);
+	script_start(&o->queue->scripts, &o->redis, o->arena, script, count, words);
 }
 
 void once_start_words(struct once *o, size_t count, const struct str *words,

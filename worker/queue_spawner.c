@@ -113,8 +113,7 @@ static enum task_next ask(struct task *t)
 		k->open[k->open_count++] = k->next++;
 		k->moved = true;
 	}
-	script_start(k->spawner->scripts, k->spawner->redis, &k->redis, a, SCRIPT_SPAWN, count,
-		     words);
+	script_start(k->spawner->scripts, &k->redis, a, SCRIPT_SPAWN, count, words);
 	return task_await(t, &k->redis.call, answered);
 }
 

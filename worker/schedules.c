@@ -38,7 +38,7 @@ static struct schedules *schedules_of(struct task *t)
 
 static void ask(struct schedules *s, enum script script, const struct str *words, size_t count)
 {
-	script_start(&s->scripts, s->redis, &s->call, s->arena, script, count, words);
+	script_start(&s->scripts, &s->call, s->arena, script, count, words);
 }
 
 static enum task_next begin(struct task *t)
@@ -256,7 +256,7 @@ struct schedules *schedules_new(struct loop *l, struct redis *redis, const char 
 
 	s->loop = l;
 	s->redis = redis;
-	scripts_init(&s->scripts, prefix);
+	scripts_init(&s->scripts, redis, prefix);
 	return s;
 }
 

@@ -45,16 +45,18 @@ extern const char *const script_sources[SCRIPT_COUNT]; /* generated */
 
 /* The scripts of one connection; redis_eval() notes their digests in it. */
 struct scripts {
+	struct redis *redis;
 	struct str prefix;
 	uint32_t timeout_ms; /* how long a reply may take; 0: the connection's default */
 	struct redis_script of[SCRIPT_COUNT];
 };
 
-void scripts_init(struct scripts *s, const char *prefix); /* prefix must stay */
+void scripts_init(struct scripts *s, struct redis *redis,
+		  const char *prefix); /* prefix must stay */
 
 /* Sends one; the words must stay until the call has ended. */
-void script_start(struct scripts *s, struct redis *redis, struct redis_call *c, struct arena *a,
-		  enum script script, size_t count, const struct str *words);
+void script_start(struct scripts *s, struct redis_call *c, struct arena *a, enum script script,
+		  size_t count, const struct str *words);
 
 /* A number as a word. */
 struct str word_of(struct arena *a, uint64_t number);

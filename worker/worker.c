@@ -304,7 +304,7 @@ void worker_free(struct worker *w)
 void worker_start(struct worker *w, struct queue *queue)
 {
 	w->queue = queue;
-	scripts_init(&w->scripts, w->with.config->queue_prefix);
+	scripts_init(&w->scripts, queue_redis(queue), w->with.config->queue_prefix);
 	w->guard = (struct loop_guard){queue_redis(queue), &w->scripts};
 	claim_more(w);
 }

@@ -2,6 +2,7 @@
 
 #include "common/config.h"
 #include "common/digest.h"
+#include "common/secrets.h"
 #include "common/template_filter.h"
 #include "common/utf8.h"
 #include "operations/schema.h"
@@ -289,9 +290,11 @@ static bool read_choices(const struct reader *o, struct error *err)
 	const cJSON *list = find(o, "fallback", NULL), *item;
 	struct ai_request *r = o->r;
 
-	r->choices[0] = (struct llm_choice){text_option(o, "provider", ALIASES("aiProvider")),
-					    text_option(o, "model", NULL),
-					    text_option(o, "credential", NULL)};
+	r->choices[0] = (struct llm_choice){
+		.provider = text_option(o, "provider", ALIASES("aiProvider")),
+		.model = text_option(o, "model", NULL),
+		.credential = text_option(o, "credential", NULL),
+	};
 	r->wish.choices = r->choices;
 	r->wish.choice_count = 1;
 	json_each(item, list) {
@@ -305,7 +308,10 @@ static bool read_choices(const struct reader *o, struct error *err)
 			return fail(err, ERR_INVALID_PAYLOAD,
 				    "option 'fallback' has more than %d models", FALLBACKS_MAX);
 		r->choices[r->wish.choice_count++] = (struct llm_choice){
-			json_get_text(item, "provider"), model, json_get_text(item, "credential")};
+			.provider = json_get_text(item, "provider"),
+			.model = model,
+			.credential = json_get_text(item, "credential"),
+		};
 	}
 	return true;
 }
@@ -433,20 +439,40 @@ static void read_attachments(const struct reader *o)
 	o->r->attachments = list;
 }
 
-static void warn_of_keys(const struct reader *o)
-{
-	const cJSON *option;
+/* Keys that AI Writer and others keep in a flow. */
+static const struct {
+	const char *option, *provider; /* NULL: whichever is asked */
+} key_options[] = {
+	{"apiKeyOpenAi",    "openai"   },
+        {"apiKeyAnthropic", "anthropic"},
+	{"apiKeyGoogle",    "google"   },
+        {"apiKeyReplicate", ""         },
+	{"apiKey",          NULL       },
+        {"api_key",         NULL       },
+};
 
-	json_each(option, o->op->options) {
-		if (strncasecmp(option->string, "apikey", 6) == 0 ||
-		    strncasecmp(option->string, "api_key", 7) == 0)
+static void read_keys(const struct reader *o)
+{
+	struct llm_choice *choice = &o->r->choices[0];
+
+	for (size_t i = 0; i < ARRAY_LEN(key_options); i++) {
+		const char *key = json_get_text(o->op->options, key_options[i].option);
+		const char *for_provider = key_options[i].provider;
+
+		if (!key || !*key)
+			continue;
+		secrets_add(str_of(key));
+		if (!o->op->use->config->ai_allow_inline_keys)
 			json_push(o->warnings,
 				  json_text(o->arena,
 					    arena_printf(o->arena,
-							 "option '%.40s' is ignored: keys are "
-							 "set in the worker's environment, see "
-							 "option 'credential'",
-							 option->string)));
+							 "option '%s' is ignored: keys are set in "
+							 "the worker's environment, see option "
+							 "'credential'",
+							 key_options[i].option)));
+		else if (!for_provider ||
+			 (choice->provider && strcasecmp(choice->provider, for_provider) == 0))
+			choice->key = key;
 	}
 }
 
@@ -504,12 +530,13 @@ bool ai_options_read(struct op_call *op, const struct ai_kind *kind, cJSON *warn
 	shape = text_option(&o, "resultShape", NULL);
 	r->content_only = shape && strcmp(shape, "content") == 0;
 	read_attachments(&o);
-	warn_of_keys(&o);
 	if (!r->prompt && kind->prompt)
 		r->prompt = kind->prompt;
-	return read_choices(&o, err) && read_preset(&o, err) && read_format(&o, err) &&
-	       read_limits(&o, err) && read_sampling(&o, err) && read_budget(&o, err) &&
-	       check_prompt(r, err);
+	if (!read_choices(&o, err))
+		return false;
+	read_keys(&o);
+	return read_preset(&o, err) && read_format(&o, err) && read_limits(&o, err) &&
+	       read_sampling(&o, err) && read_budget(&o, err) && check_prompt(r, err);
 }
 
 /* ---- what is asked, in short ---- */

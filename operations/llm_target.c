@@ -158,7 +158,7 @@ static bool use_credential(const struct services *use, const char *name, struct 
 static bool is_enabled(const struct llm_target *t, const struct llm_choice *choice,
 		       struct error *err)
 {
-	if (t->config->enabled || (choice->credential && t->endpoint.key))
+	if (t->config->enabled || ((choice->credential || choice->key) && t->endpoint.key))
 		return true;
 	return fail(err, ERR_NOT_CONFIGURED,
 		    "provider '%s' is not configured: set its key or, for a compatible server, its "
@@ -181,6 +181,8 @@ bool llm_target(const struct services *use, const struct llm_choice *choice, str
 		return false;
 	if (choice->credential && !use_credential(use, choice->credential, t, err))
 		return false;
+	if (choice->key)
+		t->endpoint.key = choice->key;
 	t->model = models_find(use->models, t->config, t->model_id, a);
 	return is_enabled(t, choice, err) && models_allowed(t->config, t->model, err);
 }

@@ -16,6 +16,8 @@ struct llm_target {
 
 struct llm_choice {
 	const char *provider, *model, *credential; /* what the operation says; or NULL */
+	const char
+		*key; /* written into the flow, where AI_ALLOW_INLINE_KEYS lets it count; or NULL */
 };
 
 /* Finds and checks it: ERR_AI_DISABLED, ERR_NOT_CONFIGURED, ERR_MODEL_NOT_ALLOWED,

@@ -8,11 +8,17 @@
 #include <strings.h>
 #include <time.h>
 
-enum { DEFAULT_CONTEXT = 128000, DEFAULT_OUTPUT = 16000, FACTORS_MAX = 256 };
+enum { DEFAULT_CONTEXT = 128000, DEFAULT_OUTPUT = 16000, FACTORS_MAX = 256, KEPT_MAX = 256 };
 
 struct factor {
 	char name[160]; /* provider/model */
 	double value;
+};
+
+/* An entry that has been put together once is kept. */
+struct kept {
+	const struct provider_config *provider;
+	const struct model *model;
 };
 
 struct models {
@@ -21,6 +27,8 @@ struct models {
 	const cJSON *families, *entries; /* the program's own */
 	struct factor factors[FACTORS_MAX];
 	size_t factor_count;
+	struct kept kept[KEPT_MAX];
+	size_t kept_count;
 };
 
 /* ---- reading an entry ---- */
@@ -322,8 +330,9 @@ static void derive_prices(const struct lookup *l, struct model *m, const char *k
 			share_of(family, "cacheWriteFactor", m->price_input, m->price_cache_write);
 }
 
-const struct model *models_find(const struct models *models, const struct provider_config *p,
-				const char *id, struct arena *a)
+static const struct model *put_together(const struct models *models,
+					const struct provider_config *p, const char *id,
+					struct arena *a)
 {
 	struct lookup l = {models, p, a};
 	struct model *m = arena_make(a, struct model);
@@ -349,6 +358,21 @@ const struct model *models_find(const struct models *models, const struct provid
 	if (!m->price_known && preset && preset->is_free)
 		m->price_known = true;
 	derive_prices(&l, m, base ? provider_of_base(&l, base) : kind_name(p), base ? base : id);
+	return m;
+}
+
+const struct model *models_find(struct models *models, const struct provider_config *p,
+				const char *id, struct arena *a)
+{
+	const struct model *m;
+
+	for (size_t i = 0; i < models->kept_count; i++)
+		if (models->kept[i].provider == p && strcmp(models->kept[i].model->id, id) == 0)
+			return models->kept[i].model;
+	if (models->kept_count == KEPT_MAX) /* ids come from jobs: there is no end to them */
+		return put_together(models, p, id, a);
+	m = put_together(models, p, id, models->arena);
+	models->kept[models->kept_count++] = (struct kept){p, m};
 	return m;
 }
 
@@ -409,7 +433,7 @@ struct listing {
 	size_t count;
 };
 
-static void list_one(const struct models *models, const struct provider_config *p, const char *id,
+static void list_one(struct models *models, const struct provider_config *p, const char *id,
 		     struct listing *out, struct arena *a)
 {
 	for (size_t i = 0; i < out->count; i++)
@@ -419,8 +443,8 @@ static void list_one(const struct models *models, const struct provider_config *
 }
 
 /* The entries of a provider's own list name no provider. */
-static void list_all(const struct models *models, const struct provider_config *p,
-		     const cJSON *entries, struct listing *out, struct arena *a)
+static void list_all(struct models *models, const struct provider_config *p, const cJSON *entries,
+		     struct listing *out, struct arena *a)
 {
 	const cJSON *entry;
 
@@ -434,7 +458,7 @@ static void list_all(const struct models *models, const struct provider_config *
 	}
 }
 
-const struct model *const *models_list(const struct models *models, const struct provider_config *p,
+const struct model *const *models_list(struct models *models, const struct provider_config *p,
 				       struct arena *a)
 {
 	const cJSON *const lists[] = {models->entries, p->models, models->config->ai_models};

@@ -29,8 +29,9 @@ extern const size_t models_json_size;
 struct models *models_new(const struct config *config, struct error *err) NODISCARD;
 void models_free(struct models *m); /* takes NULL */
 
-/* The entry for an id; there always is one. In the arena. */
-const struct model *models_find(const struct models *m, const struct provider_config *provider,
+/* The entry for an id; there always is one. It lives as long as the table or the arena. The provider
+ * is one of the configuration's, and stays. */
+const struct model *models_find(struct models *m, const struct provider_config *provider,
 				const char *id, struct arena *a);
 
 /* ERR_MODEL_NOT_ALLOWED with what to do about it. */
@@ -42,8 +43,8 @@ bool models_allowed(const struct provider_config *provider, const struct model *
 const struct provider_config *models_provider(const struct models *m, const char *id);
 
 /* All that are listed for a provider, for people; ends with NULL. */
-const struct model *const *models_list(const struct models *m,
-				       const struct provider_config *provider, struct arena *a);
+const struct model *const *models_list(struct models *m, const struct provider_config *provider,
+				       struct arena *a);
 
 /* Whether it has been shut down on that day; `today` is "2026-11-20". */
 bool model_is_retired(const struct model *m, const char *today);

@@ -150,6 +150,16 @@ def test_a_credential_is_another_key(ask, simulator):
     assert code(ask(prompt="Say hello.", credential="nobody")) == "PROVIDER_NOT_CONFIGURED"
 
 
+def test_a_key_in_a_flow_counts_only_where_that_is_allowed(ask, simulator):
+    key = {"apiKeyOpenAi": "sk-inline-0000011"}
+    ignored = last(ask(prompt="Say hello.", **key))
+    used = last(ask(prompt="Say hello.", env={"AI_ALLOW_INLINE_KEYS": "true"}, **key))
+    assert any("apiKeyOpenAi" in warning for warning in ignored["warnings"]) and used["warnings"] == []
+    assert len({line["key"] for line in simulator.ledger()}) == 2
+    steps = ask(prompt="Say hello.", env={"AI_ALLOW_INLINE_KEYS": "true"}, **key)
+    assert "sk-inline-0000011" not in json.dumps(steps)
+
+
 def test_strip_html_sends_the_text(ask, simulator):
     ask(prompt="<p>Rye &amp; <b>wheat</b></p><script>alert(1)</script>", stripHtml=True)
     assert body(simulator)["messages"][-1]["content"] == "Rye & wheat"

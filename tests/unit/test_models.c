@@ -32,7 +32,7 @@ static struct models *models_with(const char *ai_models)
 	return m;
 }
 
-static const struct model *find(const struct models *m, int provider, const char *id)
+static const struct model *find(struct models *m, int provider, const char *id)
 {
 	return models_find(m, &providers[provider], id, arena);
 }

@@ -1,4 +1,4 @@
-/* operations/options.h: Directus' helpers around option values (directus.md 2.1), with its errors. */
+/* operations/options.h: Directus' functions for option values (directus.md 2.1), with its errors. */
 #ifndef OPERATIONS_OPTIONS_H
 #define OPERATIONS_OPTIONS_H
 

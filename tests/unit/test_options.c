@@ -1,4 +1,4 @@
-/* Option helpers: what Directus was seen to do (tests/vectors/option-vectors.json), and JSON.parse()'s
+/* Option values: what Directus was seen to do (tests/vectors/option-vectors.json), and JSON.parse()'s
  * own words for what is wrong. */
 #include "tests/unit/test.h"
 

@@ -195,7 +195,7 @@ TEST(what_is_filled_in_has_a_limit)
 /* Quadratic work on any of these would take minutes. */
 TEST(hostile_texts_take_linear_time)
 {
-	enum { LENGTH = 1 << 20 };
+	enum { LENGTH = 1 << 18 };
 	static const char *const pieces[] = {"<",  "<< x >>", "<<$",  "<< $trigger.a[",
 					     ">>", "x | ",    "{{x}}"};
 	struct fixture *f = *state;

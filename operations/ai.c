@@ -104,9 +104,11 @@ enum task_next ai_begin(struct task *t, const struct ai_kind *kind)
 	if (!ai_options_read(op, kind, s->warnings, &s->request, &err))
 		return task_fail_as(t, &err);
 	s->hash = ai_options_hash(&s->request, op->arena);
+	op->question = s->hash;
 	if (s->request.skip_if_empty && ai_options_empty(&s->request))
 		return skip(op, "empty");
-	if (s->request.skip_if_hash && strcmp(s->request.skip_if_hash, s->hash) == 0)
+	op->unchanged = s->request.skip_if_hash && strcmp(s->request.skip_if_hash, s->hash) == 0;
+	if (op->unchanged)
 		return skip(op, "unchanged");
 	return task_go(t, read_files);
 }

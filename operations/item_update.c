@@ -1,14 +1,17 @@
-/*	check ─► (ifUnchanged) look_at_rows ─► compare ─► write ─► written
- *	  └── by query, or a list: the key's name is needed ─► write ─► written        */
+/*	check ─► (ifUnchanged, undo) look_at_rows ─► compare ─► (undo) keep ─► write ─► written ─► told
+ *	  └── by query, or a list: the key's name is needed ─► write ─► written ─► told        */
 #include "common/digest.h"
 #include "operations/items.h"
+#include "operations/undo.h"
 
 struct state {
 	struct items items;
 	const cJSON *unchanged; /* {"field": "the value it must still have"}; or NULL */
+	bool keeps;             /* what the fields are now is kept before the write */
+	struct undo_call keep;
 };
 
-static task_step check, look_at_rows, compare, write_it, written;
+static task_step check, look_at_rows, compare, keep, write_it, written, told;
 static bool read_unchanged(struct state *s, struct error *err);
 
 static struct state *state_of(struct task *t)
@@ -49,6 +52,18 @@ static enum task_next check(struct task *t)
 
 /* ---- ifUnchanged ---- */
 
+/* The item that a batch runs for, as the batch has read it. */
+static const cJSON *unchanged_of_batch(const struct state *s)
+{
+	const struct items *it = &s->items;
+	const struct undo *u = it->op->undo;
+
+	if (!u || it->key_count != 1 || strcmp(u->collection, it->collection) != 0 ||
+	    strcmp(u->key, items_key_text(it->op->arena, it->keys->child)) != 0)
+		return NULL;
+	return u->unchanged;
+}
+
 static bool read_unchanged(struct state *s, struct error *err)
 {
 	struct op_call *c = s->items.op;
@@ -56,8 +71,10 @@ static bool read_unchanged(struct state *s, struct error *err)
 	const char *text = cJSON_GetStringValue(value);
 	struct error why;
 
-	if (!value || cJSON_IsNull(value) || (text && !text[0]))
+	if (!value || cJSON_IsNull(value) || (text && !text[0])) {
+		s->unchanged = unchanged_of_batch(s);
 		return true;
+	}
 	if (text)
 		value = json_parse(c->arena, str_of(text), &why);
 	if (!cJSON_IsObject(value))
@@ -77,10 +94,14 @@ static enum task_next look_at_rows(struct task *t)
 	cJSON *query = json_object(a), *fields = json_array(a);
 	const cJSON *member;
 
-	if (!s->unchanged)
+	s->keeps = it->op->undo && it->key_count == 1 && cJSON_IsObject(it->payload);
+	if (!s->unchanged && !s->keeps)
 		return task_go(t, write_it);
 	json_each(member, s->unchanged)
 		json_push(fields, json_text(a, member->string));
+	if (s->keeps)
+		json_each(member, it->payload)
+			json_push(fields, json_text(a, member->string));
 	json_set(a, query, "fields", fields);
 	json_set_number(a, query, "limit", (double)it->key_count);
 	return items_ask(it, "SEARCH", it->path, NULL, items_body(it, it->keys, query, NULL),
@@ -112,6 +133,9 @@ static enum task_next compare(struct task *t)
 	struct arena *a = s->items.op->arena;
 	const cJSON *row, *member;
 
+	if (items_failed(&s->items) && !s->unchanged)
+		return task_go(t,
+			       write_it); /* it may be written, but not read: nothing can be kept */
 	if (items_failed(&s->items))
 		return items_fail(&s->items);
 	json_each(row, s->items.ask.data) {
@@ -123,7 +147,30 @@ static enum task_next compare(struct task *t)
 					"was read: nothing was written",
 					member->string, s->items.collection);
 	}
-	return task_go(t, write_it);
+	return task_go(t, keep);
+}
+
+static enum task_next keep(struct task *t)
+{
+	struct state *s = state_of(t);
+	struct items *it = &s->items;
+	struct arena *a = it->op->arena;
+	const cJSON *row = json_first(it->ask.data), *member;
+	cJSON *before = json_object(a);
+
+	if (!s->keeps || !row)
+		return task_go(t, write_it);
+	json_each(member, it->payload)
+		if (json_get(row, member->string))
+			json_set(a, before, member->string,
+				 json_share(a, json_get(row, member->string)));
+	s->keep.collection = it->collection;
+	s->keep.key = items_key_text(a, it->keys->child);
+	s->keep.step = it->op->step;
+	s->keep.before = before;
+	s->keep.written = it->payload;
+	it->op->undo->keep(it->op->undo, &s->keep, a);
+	return task_await(t, &s->keep.call, write_it);
 }
 
 /* ---- the write ---- */
@@ -132,15 +179,21 @@ static enum task_next compare(struct task *t)
  * is 204: the write is done, and nothing may be read back. */
 static enum task_next write_it(struct task *t)
 {
-	struct items *it = &state_of(t)->items;
+	struct state *s = state_of(t);
+	struct items *it = &s->items;
 	const char *name = it->key.key.known ? it->key.key.name : "id", *path;
 	const char *fields = arena_printf(it->op->arena, "fields=%s",
 					  directus_encode(it->op->arena, str_of(name)));
-	const cJSON *body = it->payload;
+	const cJSON *body = it->payload, *member;
 	struct error err;
 
 	if (it->by_extension)
 		return items_delegate(it, it->payload, true);
+	if (s->keep.before)
+		json_each(member, it->payload)
+			fields = arena_printf(
+				it->op->arena, "%s,%s", fields,
+				directus_encode(it->op->arena, str_of(member->string)));
 	if (it->key_count == 1) {
 		if (!items_key_path(it, it->keys->child, &path, &err))
 			return task_fail_as(t, &err);
@@ -153,13 +206,35 @@ static enum task_next write_it(struct task *t)
 	return items_ask(it, "PATCH", it->path, fields, body, written);
 }
 
+/* What Directus has made of it (a date in its own form, a text cut short) is what is there now. */
 static enum task_next written(struct task *t)
+{
+	struct state *s = state_of(t);
+	struct items *it = &s->items;
+	struct arena *a = it->op->arena;
+	const cJSON *row = it->ask.data, *member;
+	cJSON *now = json_object(a);
+
+	if (items_failed(it))
+		return items_fail(it);
+	if (!s->keep.before || !cJSON_IsObject(row))
+		return task_go(t, told);
+	json_each(member, it->payload)
+		if (json_get(row, member->string))
+			json_set(a, now, member->string,
+				 json_share(a, json_get(row, member->string)));
+	if (json_count(now) != json_count(it->payload) || json_equal(now, it->payload))
+		return task_go(t, told);
+	s->keep.written = now;
+	it->op->undo->keep(it->op->undo, &s->keep, a);
+	return task_await(t, &s->keep.call, told);
+}
+
+static enum task_next told(struct task *t)
 {
 	struct op_call *c = op_of(t);
 	struct items *it = &state_of(t)->items;
 
-	if (items_failed(it))
-		return items_fail(it);
 	if (it->key_count == 1)
 		c->result = json_share(c->arena, it->keys->child);
 	else if (it->key_count)

@@ -24,6 +24,7 @@ struct journal;
 struct operation;
 struct services;
 struct spawner;
+struct undo;
 
 /* What an operation has spent, also one that fails. Added up over its provider calls. */
 struct op_usage {
@@ -53,6 +54,7 @@ struct op_call {
 	struct journal *journal;
 	struct spawner *spawner;   /* starts other flows; see operations/spawner.h */
 	struct arena *arena;       /* the job's */
+	struct undo *undo;         /* keeps what writes replace (operations/undo.h); or NULL */
 	const char *job_id, *step; /* the step is the operation's key in the chain */
 	uint32_t attempt;          /* of the job, from 1 */
 	const cJSON *options;      /* templates resolved, checked against op->options */
@@ -70,7 +72,9 @@ struct op_call {
 	/* An object whose members join the error object: provider, model, extensions, …; or NULL. */
 	cJSON *error_extra;
 	struct op_usage usage;
-	void *state; /* op->state_size zeroed bytes, its own */
+	const char *question; /* ai-*: the digest of what was asked (inputHash); or NULL */
+	bool unchanged;       /* ai-*: nothing was asked, since that is what `skipIfHash` says */
+	void *state;          /* op->state_size zeroed bytes, its own */
 };
 
 /* The types that an option may have, for checks and texts. */

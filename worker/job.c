@@ -2,6 +2,7 @@
 
 #include "common/config.h"
 #include "common/digest.h"
+#include "worker/batch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ static bool read_amount(struct reader *r, const cJSON *json, const char *name, d
 
 static bool read_flow(struct reader *r)
 {
-	static const char *const shapes[] = {"operation", "operations", "flow"};
+	static const char *const shapes[] = {"operation", "operations", "flow", "batch"};
 	struct job *job = r->job;
 	const cJSON *flow = member(r->json, "flow"), *given = NULL;
 	size_t count = 0;
@@ -69,8 +70,14 @@ static bool read_flow(struct reader *r)
 		}
 	if (count != 1)
 		return fail(r->err, ERR_INVALID_JOB,
-			    "a job has one of 'operation', 'operations', 'flow'; found %s",
+			    "a job has one of 'operation', 'operations', 'flow', 'batch'; found %s",
 			    count ? "more than one" : "none");
+	if (member(r->json, "batch")) {
+		job->is_batch = true;
+		job->rendered = true; /* templates in it are for the items */
+		job->flow = batch_flow(job->arena, given, r->err);
+		return job->flow != NULL;
+	}
 	if (member(r->json, "operation")) {
 		cJSON *list = json_array(job->arena);
 
@@ -99,6 +106,9 @@ static bool read_data(struct reader *r)
 	job->trigger = json_get(r->json, "trigger");
 	job->accountability = member(r->json, "accountability");
 	job->data = member(r->json, "data");
+	job->item = member(r->json, "item");
+	if (job->item && !cJSON_IsObject(job->item))
+		return wrong_type(r, "item", job->item, "an object");
 	if (job->accountability && !cJSON_IsObject(job->accountability))
 		return wrong_type(r, "accountability", job->accountability, "an object or null");
 	if (job->data && !cJSON_IsObject(job->data))

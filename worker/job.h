@@ -4,6 +4,7 @@
  *	{"operations":[…],"trigger":…}          a chain; the first one starts
  *	{"flow":"<uuid or exact name>","trigger":…}   an active flow, read from Directus
  *	{"flow":{…flow object…},"trigger":…}    a flow given in full
+ *	{"batch":{"collection","flow",…}}       a flow for each item: see worker/batch.h
  *
  * Optional: timeout (ms), budget {maxCostUsd, maxTokens}, return ("$last", "$all", a path), stream,
  * rendered (options are used as they are), chain {id, depth} (what caused it), sign.
@@ -36,6 +37,9 @@ struct job {
 	bool stream, rendered, is_signed;
 	const char *chain_id; /* NULL: this job starts a chain */
 	uint32_t depth;
+	bool is_batch;
+	const cJSON *
+		item; /* of a batch: {"collection","key","question","onlyChanged","unchanged"}; or NULL */
 };
 
 /* The body is copied. ERR_INVALID_JOB says where and why; ERR_FORBIDDEN: a wrong signature. */

@@ -154,6 +154,7 @@ struct finish {
 	enum queue_outcome outcome;
 	struct str result; /* JSON for <prefix>res:<id>: with DONE, DEAD, CANCELLED, HOLD, RETRY */
 	struct str log;    /* JSON for <prefix>log:<id>, or empty */
+	struct str item;   /* JSON for the record of an item of a batch, or empty */
 	const char *code;  /* of the error, for lists and counters; NULL: none */
 	uint64_t at_ms;    /* time of day; PARK, RETRY */
 	const char *route; /* PARK: the route it goes on with; NULL: unchanged */

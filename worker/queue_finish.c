@@ -103,7 +103,7 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	const struct queue_options *with = o->queue->with;
 	bool for_room =
 		finish->outcome == QUEUE_PARK && o->full_scope && finish->at_ms == o->full_until_ms;
-	struct send *s = send_for(o, SCRIPT_FINISH, 12 + 3 * finish->text_count);
+	struct send *s = send_for(o, SCRIPT_FINISH, 13 + 3 * finish->text_count);
 
 	call_begin(&c->call, o->queue->loop, cancel_finish);
 	c->became_dead = false;
@@ -119,6 +119,7 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	send_add_text(s, for_room ? o->full_scope : "");
 	send_add_number(s, with->result_ttl_ms);
 	send_add_number(s, with->log_ttl_ms ? with->log_ttl_ms : with->result_ttl_ms);
+	send_add(s, finish->item);
 	add_texts(s, finish->texts, finish->text_count);
 	CRASH_POINT("before_finish");
 	send_start(s, finished);

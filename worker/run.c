@@ -328,6 +328,7 @@ static void prepare_operation(struct run *r)
 		.journal = &r->budget.journal,
 		.piece = tells ? tell_piece : NULL,
 		.spawner = r->with.spawner,
+		.undo = run_item_undo(r),
 		.arena = r->arena,
 		.job_id = r->with.job->id,
 		.step = r->node->key,
@@ -354,7 +355,8 @@ static enum task_next operate(struct task *t)
 		r->op.task.call.err = err;
 		return task_go(t, operated);
 	}
-	if (r->op.op->writes && r->with.use->dry_run)
+	run_item_options(r, options);
+	if (r->op.op->writes && (r->with.use->dry_run || r->with.leave_writes))
 		return task_go(t, operated);
 	operation_start(&r->op);
 	return task_await_either(t, &r->op.task.call, operated);
@@ -389,10 +391,11 @@ static void advance(struct run *r)
 		left = r->op.rejection ? r->op.rejection
 				       : failure_json(r->arena, err, r->op.error_extra);
 	run_add_usage(&r->usage, &r->op.usage);
+	run_item_note(r);
 	run_log_step(r, left);
 	chain_add(&r->chain, node->key, left);
 	r->note = NULL;
-	r->node = r->failed ? node->reject : node->resolve;
+	r->node = r->failed ? node->reject : r->item.is_unchanged ? NULL : node->resolve;
 	if (r->failed && !node->reject && strcmp(node->type, "condition") != 0) {
 		r->outcome = RUN_DEAD;
 		r->err = *err;
@@ -476,6 +479,7 @@ struct run *run_new(const struct run_options *options)
 		.accountability = job->accountability,
 		.is_signed = job->is_signed,
 	};
+	run_item_init(&r->item, r);
 	budget_init(&r->budget, options->journal, r);
 	chain_init(&r->chain, r->arena, &start);
 	return r;

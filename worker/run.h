@@ -28,6 +28,7 @@
 #include "worker/chain.h"
 #include "worker/job.h"
 #include "worker/queue.h"
+#include "worker/run_item.h"
 
 struct flows;
 struct loop_guard;
@@ -47,12 +48,14 @@ struct run_options {
 	const struct services *use;
 	struct job *job; /* the run lives in its arena */
 	struct journal *journal;
-	struct spawner *spawner;  /* or NULL: `trigger` is refused */
-	struct flows *flows;      /* or NULL: flows by name are refused */
-	struct lease *lease;      /* or NULL: nothing is stored */
+	struct spawner
+		*spawner;    /* or NULL: `trigger` is refused; with a lease it is a queue_spawner */
+	struct flows *flows; /* or NULL: flows by name are refused */
+	struct lease *lease; /* or NULL: nothing is stored */
 	struct loop_guard *guard; /* or NULL: loops are found by their depth only */
 	uint32_t attempt;
-	const cJSON *env; /* $env */
+	const cJSON *env;  /* $env */
+	bool leave_writes; /* operations that write are left out, and resolve with null */
 };
 
 struct run {
@@ -78,6 +81,7 @@ struct run {
 	void *owner; /* of whoever started it */
 
 	/* its own */
+	struct run_item item;
 	struct budget budget; /* before the journal */
 	uint64_t pieces;      /* of streamed answers, told so far */
 	struct op_call op;

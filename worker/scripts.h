@@ -8,31 +8,39 @@
 
 #include "common/redis.h"
 
-#define QUEUE_SCRIPTS(X)        \
-	X(HELLO, hello)         \
-	X(BYE, bye)             \
-	X(FILE, file)           \
-	X(CLAIM, claim)         \
-	X(RENEW, renew)         \
-	X(TICK, tick)           \
-	X(STORE, store)         \
-	X(FINISH, finish)       \
-	X(PROGRESS, progress)   \
-	X(PERMIT, permit)       \
-	X(SETTLE, settle)       \
-	X(CANCEL, cancel)       \
-	X(RETRY, retry)         \
-	X(PURGE, purge)         \
-	X(LIST, list)           \
-	X(SCOPES, scopes)       \
-	X(REPORT, report)       \
-	X(CHAIN, chain)         \
-	X(SPAWN, spawn)         \
-	X(CRON_SET, cron_set)   \
-	X(CRON_DUE, cron_due)   \
-	X(CRON_FIRE, cron_fire) \
-	X(CRON_LIST, cron_list) \
-	X(CRON_REMOVE, cron_remove)
+#define QUEUE_SCRIPTS(X)            \
+	X(HELLO, hello)             \
+	X(BYE, bye)                 \
+	X(FILE, file)               \
+	X(CLAIM, claim)             \
+	X(RENEW, renew)             \
+	X(TICK, tick)               \
+	X(STORE, store)             \
+	X(FINISH, finish)           \
+	X(PROGRESS, progress)       \
+	X(PERMIT, permit)           \
+	X(SETTLE, settle)           \
+	X(CANCEL, cancel)           \
+	X(RETRY, retry)             \
+	X(PURGE, purge)             \
+	X(LIST, list)               \
+	X(SCOPES, scopes)           \
+	X(REPORT, report)           \
+	X(CHAIN, chain)             \
+	X(SPAWN, spawn)             \
+	X(CRON_SET, cron_set)       \
+	X(CRON_DUE, cron_due)       \
+	X(CRON_FIRE, cron_fire)     \
+	X(CRON_LIST, cron_list)     \
+	X(CRON_REMOVE, cron_remove) \
+	X(BATCH_OPEN, batch_open)   \
+	X(BATCH_KEYS, batch_keys)   \
+	X(BATCH_FEED, batch_feed)   \
+	X(BATCH_LOOK, batch_look)   \
+	X(BATCH_END, batch_end)     \
+	X(BATCH_SET, batch_set)     \
+	X(BATCH_RETRY, batch_retry) \
+	X(BATCH_KEEP, batch_keep)
 
 enum script {
 #define X(constant, name) SCRIPT_##constant,

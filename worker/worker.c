@@ -168,6 +168,7 @@ static enum task_next ran(struct task *t)
 		.outcome = ends[r->outcome].outcome,
 		.result = status ? json_print(a, run_result(r, status)) : (struct str){NULL, 0},
 		.log = run_log(r, k->worker->with.config->run_log_max_bytes),
+		.item = run_item_record(r),
 		.code = r->err.code != ERR_OK ? failure_code(&r->err) : NULL,
 		.at_ms = r->again_ms,
 	};

@@ -144,11 +144,40 @@ class FakeDirectus:
             for key in body["keys"]:
                 items[str(key)].update(body["data"])
             return 200, {"data": [items[str(key)] for key in body["keys"]]}
-        return 200, {"data": list(items.values())}
+        query = (body or {}).get("query") or {}
+        found = [item for item in items.values() if matches(item, query.get("filter") or {})]
+        if (body or {}).get("keys"):
+            found = [items[str(key)] for key in body["keys"] if str(key) in items]
+        if "aggregate" in query:
+            return 200, {"data": [{"count": str(len(found))}]}
+        for name in query.get("sort", []):
+            found.sort(key=lambda item: item.get(name))
+        found = found[query.get("offset", 0):]
+        return 200, {"data": [pick(item, query) for item in (found[:query["limit"]] if "limit" in query else found)]}
 
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+CONDITIONS = {
+    "_eq": lambda value, wanted: str(value) == str(wanted), "_in": lambda value, wanted: str(value) in map(str, wanted),
+    "_gt": lambda value, wanted: value > wanted, "_null": lambda value, wanted: (value is None) == wanted,
+    "_contains": lambda value, wanted: wanted in (value or ""),
+}
+
+
+def matches(item, filter):
+    """Directus' filter, as far as tests use it."""
+    return all(
+        all(matches(item, part) for part in wanted) if name == "_and" else
+        all(CONDITIONS[condition](item.get(name), value) for condition, value in wanted.items())
+        for name, wanted in filter.items())
+
+
+def pick(item, query):
+    fields = query.get("fields") or ["*"]
+    return dict(item) if "*" in fields else {name: item[name] for name in fields if name in item}
 
 
 FORBIDDEN = 403, {"errors": [{"message": "You don't have permission to access this.", "extensions": {"code": "FORBIDDEN"}}]}

@@ -130,11 +130,11 @@ class Job:
             args += [name.replace("__", ":"), 0 if text is None else 1, text or ""]
         return self.q.call("store", self.id, self.fence, *args)
 
-    def finish(self, outcome="done", result=None, code="", at_ms=0, route="", full="", log="", texts=()):
+    def finish(self, outcome="done", result=None, code="", at_ms=0, route="", full="", log="", item="", texts=()):
         if result is None:
             result = json.dumps({"id": self.id, "status": outcome}, separators=(",", ":"))
         return self.q.call("finish", self.id, self.fence, self.q.worker, outcome, result, log, code, at_ms, route,
-                           full, self.q.ttl_ms, self.q.ttl_ms, *texts)
+                           full, self.q.ttl_ms, self.q.ttl_ms, item, *texts)
 
     def permit(self, rules=(), step="ask", n=1, question=None, route="openai/gpt", lasts_ms=60000, cost=0,
                retry=0, name=None):

@@ -5,7 +5,7 @@
 --        filed, stored as name, text, ...}
 -- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS = 50, 200, 64, 10
+local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 2000
 local jobs, given = {}, {}
 
 local function job_reply(id, fence)
@@ -76,6 +76,20 @@ local function rest_group(group, v)
   end
 end
 
+-- A batch that is paused, out of money or cancelled starts no more of its jobs.
+local function held_back(id, jk, batch)
+  local state = call('HGET', K('bat:' .. batch), 'state')
+  if state == 'cancelled' then
+    finish_job(id, fields(jk, unpack(ENDED_FIELDS)), 'cancelled',
+      plain_result(id, 'cancelled', 'CANCELLED', 'its batch was cancelled'), '', 'CANCELLED', DAY)
+    return true
+  elseif state == 'paused' or state == 'budget' then
+    delay(id, fields(jk, 'state', 'batch'), 'parked', now + HELD_MS)
+    return true
+  end
+  return false
+end
+
 local function take(group, lane, v)
   local id = call('ZPOPMIN', K('q:' .. group))[1]
   local after = v + 1 / (WEIGHT[lane] or 10)
@@ -91,9 +105,13 @@ local function take(group, lane, v)
   if not id or call('EXISTS', jk) == 0 then
     return
   end
+  local batch = call('HGET', jk, 'batch') or nil
+  if batch and held_back(id, jk, batch) then
+    return
+  end
   local fence = call('HINCRBY', jk, 'fence', 1)
   call('HSET', jk, 'owner', worker, 'claimed', now)
-  set_state(id, {batch = call('HGET', jk, 'batch') or nil, state = 'ready'}, 'active')
+  set_state(id, {batch = batch, state = 'ready'}, 'active')
   call('ZADD', K('lse'), now + lease_ms, id)
   given[#given + 1] = id .. ' ' .. fence
   jobs[#jobs + 1] = job_reply(id, fence)

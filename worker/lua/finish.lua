@@ -1,12 +1,12 @@
 -- finish: the end of one run of a job.
 -- ARGV: job, fence, worker, outcome (done dead cancelled hold park retry return), result, log, code,
 --       at ms, route to go on with or '', scope that is full or '', TTL of result and of log ms,
---       then texts to store as in store.lua
+--       what is noted of an item of a batch (JSON) or '', then texts to store as in store.lua
 -- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
 -- Sent twice: 1 if nobody else has it since.
 local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local result, log, code, at_ms, route, full = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
-local ttl_ms, log_ttl_ms = ARGV[11], ARGV[12]
+local ttl_ms, log_ttl_ms, item = ARGV[11], ARGV[12], ARGV[13]
 local jk = K('j:' .. id)
 local j = fields(jk, unpack(ENDED_FIELDS))
 local ENDS = {done = 'done', dead = 'dead', cancelled = 'cancelled', hold = 'quarantined'}
@@ -22,7 +22,7 @@ if j.state ~= 'active' then
 end
 
 local function store_texts()
-  for i = 13, #ARGV, 3 do
+  for i = 14, #ARGV, 3 do
     if ARGV[i + 1] == '1' then
       call('HSET', K('s:' .. id), ARGV[i], ARGV[i + 2])
     else
@@ -54,7 +54,7 @@ local function put_back()
   if outcome == 'return' then
     make_ready(id, j)
     call('PUBLISH', K('ctl'), 'work')
-  elseif outcome == 'park' and full ~= '' and at_ms > now then
+  elseif outcome == 'park' and full ~= '' and full:sub(1, 6) ~= 'batch:' and at_ms > now then
     wait_for_room()
   else
     delay(id, j, outcome == 'park' and 'parked' or 'delayed', at_ms)
@@ -65,7 +65,7 @@ local function put_back()
 end
 
 if ENDS[outcome] then
-  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms)
+  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms, item)
   return 1
 end
 if j.cancel then
@@ -74,7 +74,7 @@ if j.cancel then
   return 1
 end
 if outcome == 'retry' and call('HINCRBY', jk, 'losses', 1) > number(j.max or 10) then
-  finish_job(id, j, 'dead', result, log, code, ttl_ms, log_ttl_ms)
+  finish_job(id, j, 'dead', result, log, code, ttl_ms, log_ttl_ms, item)
   return 2
 end
 return put_back()

@@ -28,6 +28,13 @@
 --   p:<permit>, px     hash, zset   what a call reserved; when its owner is taken for dead
 --   scp                zset      scopes by last use
 --   bt:<batch>         hash      jobs of a batch by state; nano, tokens
+--   bat:<batch>        hash      a batch: state (listing running paused budget done cancelled), body of the job that
+--                                made it, job that drives it, cursor, fed, gone, total, budget, n:<status>
+--   bk:<batch>         list      what it runs for: keys, or rows of an input; as JSON
+--   bi:<batch>         hash      what became of each item: [status, code, nano, ms, tokens, message]
+--   bu:<batch>         hash      what its writes replaced, for `batch revert`
+--   bh:<flow>          hash      the last question about an item, for `onlyChanged`
+--   bats               zset      batches by time
 --   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
 --   n, m:<minute>, use:<day>   hash   counters; ev  stream: events; w:<worker> hash: heartbeat
 --   v                  string    layout version; ctl  channel
@@ -176,9 +183,46 @@ end
 local ENDED_FIELDS = {'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'reply', 'dedup', 'item', 'fence',
   'owner', 'losses', 'max', 'permit', 'call_end', 'cancel'}
 
+local BATCH_KEPT, QUESTIONS_KEPT = 30 * DAY, 90 * DAY
+local ITEM_STATUS = {done = 'done', dead = 'failed', quarantined = 'failed', cancelled = 'cancelled'}
+
+-- Forgets what became of an item of a batch, as if it had not ended.
+local function forget_item(batch, item)
+  local old = call('HGET', K('bi:' .. batch), item)
+  if old then
+    call('HINCRBY', K('bat:' .. batch), 'n:' .. cjson.decode(old)[1], -1)
+    call('HDEL', K('bi:' .. batch), item)
+  end
+end
+
+-- What became of an item of a batch. more: {"ms","tokens","message","skipped","flow","item","hash"} as JSON.
+local function record_item(id, j, status, code, more)
+  local batch = j.batch or ''
+  if batch == '' or id:sub(1, #batch + 1) ~= batch .. '#' or call('EXISTS', K('bat:' .. batch)) == 0 then
+    return
+  end
+  local m = (more or '') ~= '' and cjson.decode(more) or {}
+  local item = id:sub(#batch + 2)
+  local what = m.skipped and 'skipped' or code == 'CONFLICT' and 'conflict' or ITEM_STATUS[status]
+  forget_item(batch, item)
+  call('HINCRBY', K('bat:' .. batch), 'n:' .. what, 1)
+  call('HSET', K('bi:' .. batch), item, cjson.encode({what, code or '', number(call('HGET', K('j:' .. id), 'nano') or nil),
+    m.ms or 0, m.tokens or 0, m.message or ''}))
+  if m.hash and status == 'done' then
+    call('HSET', K('bh:' .. m.flow), m.item, m.hash)
+    call('PEXPIRE', K('bh:' .. m.flow), QUESTIONS_KEPT)
+  end
+end
+
+local function keep_batch(batch)
+  for _, kind in ipairs({'bat:', 'bt:', 'bk:', 'bi:', 'bu:', 'bud:batch:'}) do
+    call('PEXPIRE', K(kind .. batch .. (kind == 'bud:batch:' and ':total' or '')), BATCH_KEPT)
+  end
+end
+
 -- A job has ended: one of done, dead, cancelled, quarantined. What is needed to run it again stays
 -- with the dead and the quarantined.
-local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms)
+local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms, item)
   local jk = K('j:' .. id)
   call('ZREM', K('lse'), id)
   call('ZREM', K('dly'), id)
@@ -187,6 +231,7 @@ local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms)
     call('SET', K('log:' .. id), log, 'PX', log_ttl_ms or ttl_ms)
   end
   count_batch(j.batch, j.state, status)
+  record_item(id, j, status, code, item)
   if status == 'dead' or status == 'quarantined' then
     call('HSET', jk, 'state', status, 'code', code, 'ended', now)
     call('HDEL', jk, 'permit', 'call_end', 'owner', 'cancel')
@@ -219,4 +264,37 @@ local function lose_call(id, name, permit)
     count('ambiguous')
     event('ambiguous', id, name)
   end
+end
+
+-- A dead or quarantined job runs again. What it has paid for is kept, unless fresh. false: it is neither.
+local function retry_job(id, fresh)
+  local jk = K('j:' .. id)
+  local j = fields(jk, unpack(ENDED_FIELDS))
+  if j.state ~= 'dead' and j.state ~= 'quarantined' then
+    return false
+  end
+  call('ZREM', K('dead'), id)
+  call('ZREM', K('quar'), id)
+  call('DEL', K('res:' .. id), K('log:' .. id))
+  call('HDEL', jk, 'code', 'ended', 'cancel')
+  call('HSET', jk, 'losses', 0)
+  if j.item then
+    call('DEL', K('pz:' .. j.item))
+  end
+  if fresh then
+    call('DEL', K('s:' .. id))
+  else
+    -- A person has decided about the calls whose answer never came: they may be made again.
+    local stored = call('HGETALL', K('s:' .. id))
+    for i = 1, #stored, 2 do
+      if stored[i]:sub(1, 5) == 'call:' and stored[i + 1]:sub(1, 5) == 'lost ' then
+        call('HDEL', K('s:' .. id), stored[i])
+        count('repeated')
+      end
+    end
+  end
+  make_ready(id, j)
+  call('PUBLISH', K('ctl'), 'work')
+  event('retried', id)
+  return true
 end

@@ -96,6 +96,28 @@ local function check_rule(i)
   end
 end
 
+-- The budget of the batch that the job belongs to. When it is spent the batch stops until somebody raises it;
+-- when only the calls under way might spend it, this one waits for them.
+local function check_batch(batch)
+  local limit = batch and tonumber(call('HGET', K('bat:' .. batch), 'budget') or nil)
+  if not limit then
+    return
+  end
+  local b = fields(K('bud:batch:' .. batch .. ':total'), 's', 'r', 'u')
+  local spent, held, amount = number(b.s) + number(b.u), number(b.r), tonumber(ARGV[10])
+  if spent + amount > limit or spent >= limit then
+    if call('HGET', K('bat:' .. batch), 'state') == 'running' then
+      call('HSET', K('bat:' .. batch), 'state', 'budget')
+      event('budget', id, 'batch:' .. batch)
+    end
+    refuse(now + 2000, 'batch:' .. batch, 'budget', spent, limit)
+  elseif spent + held + amount > limit then
+    refuse(now + 500, 'batch:' .. batch, 'budget', spent + held, limit)
+  else
+    todo.budgets[#todo.budgets + 1] = {scope = 'batch:' .. batch, period = 'total', amount = amount, ends_ms = 0}
+  end
+end
+
 local function reserve_money(kept)
   local booked = {}
   for _, r in ipairs(todo.budgets) do
@@ -152,7 +174,7 @@ end
 if call('EXISTS', K('p:' .. permit)) == 1 then
   return {1}
 end
-local j = fields(jk, 'fence', 'state')
+local j = fields(jk, 'fence', 'state', 'batch')
 if j.fence ~= fence or j.state ~= 'active' then
   return {-1}
 end
@@ -163,6 +185,7 @@ check_weather()
 for i = 12, #ARGV, 7 do
   check_rule(i)
 end
+check_batch(j.batch)
 if refusal then
   count('refused')
   return refusal

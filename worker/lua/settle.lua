@@ -75,8 +75,9 @@ local function keep_books()
   if cost > 0 and j.state then
     call('HINCRBY', jk, 'nano', cost)
   end
-  if j.batch and cost > 0 then
+  if j.batch then
     call('HINCRBY', K('bt:' .. j.batch), 'nano', cost)
+    call('HINCRBY', K('bt:' .. j.batch), 'tokens', input + output)
   end
 end
 

@@ -69,7 +69,7 @@ static struct state *state_of(struct task *t)
 static void script(struct state *s, struct arena *a, enum script which, size_t count,
 		   const struct str *words)
 {
-	script_start(s->via->scripts, s->via->redis, &s->redis, a, which, count, words);
+	script_start(s->via->scripts, &s->redis, a, which, count, words);
 }
 
 static struct str key_of(struct state *s, const char *kind, const char *name)
@@ -119,7 +119,7 @@ static enum task_next begin(struct task *t)
 	if (!s->batch.id)
 		return task_go(t, know_flow);
 	words[1] = key_of(s, "bat:", s->id);
-	redis_start_argv(s->via->redis, &s->redis, c->arena, 0, ARRAY_LEN(words), words);
+	redis_start_argv(s->via->scripts->redis, &s->redis, c->arena, 0, ARRAY_LEN(words), words);
 	return task_await(t, &s->redis.call, found);
 }
 
@@ -223,7 +223,8 @@ static enum task_next counted(struct task *t)
 	if (s->redis.reply->integer < 0)
 		return task_go(t, look);
 	s->length = (uint64_t)s->redis.reply->integer;
-	redis_start_argv(s->via->redis, &s->redis, s->op->arena, 0, ARRAY_LEN(words), words);
+	redis_start_argv(s->via->scripts->redis, &s->redis, s->op->arena, 0, ARRAY_LEN(words),
+			 words);
 	return task_await(t, &s->redis.call, last_listed);
 }
 
@@ -400,7 +401,7 @@ static enum task_next rows(struct task *t)
 	struct str words[] = {STR("LRANGE"), key_of(s, "bk:", s->id), word_of(a, s->now.cursor),
 			      word_of(a, s->now.cursor + s->count - 1)};
 
-	redis_start_argv(s->via->redis, &s->redis, a, 0, ARRAY_LEN(words), words);
+	redis_start_argv(s->via->scripts->redis, &s->redis, a, 0, ARRAY_LEN(words), words);
 	return task_await(t, &s->redis.call, got_rows);
 }
 
@@ -510,7 +511,7 @@ static enum task_next questions(struct task *t)
 		words[2 + i] = str_of(arena_printf(
 			a, "%s:%s", s->batch.collection ? s->batch.collection : "input",
 			s->items[i].key));
-	redis_start_argv(s->via->redis, &s->redis, a, 0, 2 + s->count, words);
+	redis_start_argv(s->via->scripts->redis, &s->redis, a, 0, 2 + s->count, words);
 	return task_await(t, &s->redis.call, got_questions);
 }
 

@@ -27,7 +27,6 @@ void run_item_init(struct run_item *i, struct run *r)
 		return;
 	via = container_of(r->with.spawner, struct queue_spawner, spawner);
 	i->loop = via->loop;
-	i->redis = via->redis;
 	i->scripts = via->scripts;
 	i->undo.collection = json_get_text(i->item, "collection");
 	i->undo.key = json_get_text(i->item, "key");
@@ -78,8 +77,7 @@ static void keep(struct undo *u, struct undo_call *c, struct arena *a)
 	c->state = k;
 	call_begin(&c->call, i->loop, cancel_keep);
 	k->redis.call.done = kept;
-	script_start(i->scripts, i->redis, &k->redis, a, SCRIPT_BATCH_KEEP, ARRAY_LEN(words),
-		     words);
+	script_start(i->scripts, &k->redis, a, SCRIPT_BATCH_KEEP, ARRAY_LEN(words), words);
 }
 
 /* Only before the run's first write: what it has written itself is no change by others. */

@@ -19,7 +19,6 @@ struct scripts;
 struct run_item {
 	struct undo undo;
 	struct loop *loop;
-	struct redis *redis;
 	struct scripts *scripts;
 	const struct lease *lease;
 	const cJSON *item;    /* NULL: the run is for no item of a batch */

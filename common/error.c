@@ -23,7 +23,7 @@ static void drop_broken_character(char *text)
 		text[start - 1] = '\0';
 }
 
-bool fail(struct error *err, enum error_code code, const char *format, ...)
+void error_set(struct error *err, enum error_code code, const char *format, ...)
 {
 	struct error made = {.code = code};
 	va_list args;
@@ -35,7 +35,6 @@ bool fail(struct error *err, enum error_code code, const char *format, ...)
 	if (length >= (int)sizeof(made.text))
 		drop_broken_character(made.text);
 	*err = made; /* the arguments may have pointed into *err */
-	return false;
 }
 
 const char *error_code_name(enum error_code code)

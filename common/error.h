@@ -78,8 +78,10 @@ struct error {
 	char text[320];
 };
 
-/* Fills in *err (all fields) and returns false. A text that is too long is cut at a character. */
-bool fail(struct error *err, enum error_code code, const char *format, ...) PRINTF(3, 4);
+/* fail(err, code, format, ...) fills in *err (all fields) and is false. A text that is too long is
+ * cut at a character. A macro, so that compilers and analyzers see the false. */
+void error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF(3, 4);
+#define fail(...) ((void)error_set(__VA_ARGS__), false)
 
 /* The name of a code: "RATE_LIMIT_EXCEEDED". */
 const char *error_code_name(enum error_code code);

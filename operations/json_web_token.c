@@ -39,9 +39,10 @@ static bool is_called(struct error *err, const char *name)
 	return false;
 }
 
-#define plain_error(w, ...) (fail(&(w)->err, ERR_NAMED, __VA_ARGS__), is_called(&(w)->err, "Error"))
+#define plain_error(w, ...) \
+	((void)fail(&(w)->err, ERR_NAMED, __VA_ARGS__), is_called(&(w)->err, "Error"))
 #define token_error(w, ...) \
-	(fail(&(w)->err, ERR_NAMED, __VA_ARGS__), is_called(&(w)->err, "JsonWebTokenError"))
+	((void)fail(&(w)->err, ERR_NAMED, __VA_ARGS__), is_called(&(w)->err, "JsonWebTokenError"))
 
 static bool expired(struct work *w, const char *text, double at)
 {

@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { READ_SIZE = 64 * 1024, REQUEST_MAX = 256 * 1024 * 1024 };
@@ -186,6 +187,7 @@ static void pop_answer(struct pair *pair)
 {
 	struct answer *a = pair->first_answer;
 
+	assert(a); /* asked only when there is one */
 	if (a->kind != FROM_SERVER) {
 		struct buf b;
 

@@ -6,8 +6,11 @@
 #include "tests/unit/web.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct world {
 	struct loop *loop;
@@ -534,6 +537,91 @@ TEST(a_request_may_be_started_while_a_piece_is_told)
 	assert_int_equal(second.status, 200);
 }
 
+static pid_t start_openssl(struct world *w, const char *words)
+{
+	const char *command =
+		arena_printf(w->arena, "exec openssl %s </dev/null >/dev/null 2>&1", words);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static bool make_certificate(struct world *w, const char *dir)
+{
+	int status = 1;
+	pid_t pid = start_openssl(
+		w, arena_printf(
+			   w->arena,
+			   "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
+			   "subjectAltName=DNS:localhost -keyout %s/key.pem -out %s/cert.pem",
+			   dir, dir));
+
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void woken(struct timeout *t)
+{
+	(void)t;
+	loop_stop(world_now->loop);
+}
+
+/* The server of openssl needs a moment: asks until somebody answers there. */
+static void exchange_when_up(struct world *w, struct http_call *c, const char *url)
+{
+	struct timeout t = {0};
+
+	exchange(w, c, (struct http_request){.url = url});
+	while (strcmp(c->call.err.detail, "curl 7") == 0) {
+		timeout_start(w->loop, &t, 20, woken);
+		loop_run(w->loop);
+		exchange(w, c, (struct http_request){.url = url});
+	}
+}
+
+TEST(a_certificate_must_be_known_and_no_keys_are_written)
+{
+	struct world *w = *state;
+	char dir[] = "/tmp/flow-worker-http.XXXXXX";
+	struct web *port = web_new(w->loop, serve, w); /* a port that is free then */
+	unsigned number = web_port(port);
+	const char *url = arena_printf(w->arena, "https://localhost:%u/", number);
+	const char *certificate, *log;
+	struct http_call c = {0};
+	pid_t server;
+
+	web_free(port);
+	assert_non_null(mkdtemp(dir));
+	assert_true(make_certificate(w, dir));
+	certificate = arena_printf(w->arena, "%s/cert.pem", dir);
+	server = start_openssl(
+		w, arena_printf(w->arena,
+				"s_server -accept 127.0.0.1:%u -key %s/key.pem -cert %s -www",
+				number, dir, certificate));
+	exchange_when_up(w, &c, url);
+	assert_int_equal(c.call.err.code, ERR_CONNECTION);
+	assert_string_equal(c.call.err.detail, "curl 60");
+	assert_false(c.sent);
+
+	http_free(w->http);
+	log = arena_printf(w->arena, "%s/keys.log", dir);
+	(void)setenv("SSLKEYLOGFILE", log, 1); /* must not make curl write the keys there */
+	w->http = http_new(w->loop, &(struct http_options){.ca_file = certificate});
+	exchange(w, &c, (struct http_request){.url = url});
+	assert_string_equal(c.call.err.text, "");
+	assert_int_equal(c.status, 200);
+	assert_int_equal(access(log, F_OK), -1);
+
+	(void)kill(server, SIGKILL);
+	(void)waitpid(server, NULL, 0);
+	(void)unlink(arena_printf(w->arena, "%s/key.pem", dir));
+	(void)unlink(certificate);
+	(void)rmdir(dir);
+}
+
 #define ENTRY_IN_WORLD(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -557,6 +645,7 @@ int main(void)
 		ENTRY_IN_WORLD(a_bad_deny_list_denies_everything),
 		ENTRY_IN_WORLD(what_is_no_good_request_is_refused),
 		ENTRY_IN_WORLD(many_requests_to_a_new_name_make_one_look_up_and_no_threads),
+		ENTRY_IN_WORLD(a_certificate_must_be_known_and_no_keys_are_written),
 		ENTRY_IN_WORLD(a_request_may_be_started_while_a_piece_is_told),
 	};
 

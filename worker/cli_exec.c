@@ -145,6 +145,7 @@ static int run(struct cli *cli)
 		return cli_wrong_use(cli, "which job? JOB is a file, or - for standard input");
 	if (!setup_open(&s, cli))
 		return CLI_FAILED;
+	setup_import(&s);
 	status = exec_with(cli, &s);
 	setup_close(&s);
 	return status;

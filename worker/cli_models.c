@@ -104,7 +104,7 @@ static void add_provider(struct view *v, const struct provider_config *p)
 	struct error err;
 
 	for (; *list; list++) {
-		bool allowed = p->enabled && models_allowed(p, *list, &err);
+		bool allowed = p->enabled && models_allowed(v->models, p, *list, v->arena, &err);
 
 		json_push(v->list, model_json(v, *list, allowed));
 		add_row(v, *list, allowed);

@@ -256,6 +256,7 @@ static int run(struct cli *cli)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!setup_open(&p.setup, cli))
 		return CLI_FAILED;
+	setup_import(&p.setup);
 	p.metrics = metrics_new();
 	options = (struct worker_options){p.setup.config, &p.setup.services, p.setup.services.loop,
 					  p.setup.flows, p.metrics};

@@ -4,6 +4,7 @@
 #include "common/config.h"
 #include "common/directus.h"
 #include "common/http.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "operations/models.h"
 #include "worker/cli.h"
@@ -80,4 +81,45 @@ void setup_wait(struct setup *s, struct call *c)
 {
 	c->done = ended;
 	loop_run(s->services.loop);
+}
+
+/* ---- Directus' AI settings ---- */
+
+enum { IMPORT_TIMEOUT_MS = 5000 };
+
+struct import {
+	struct directus_call call;
+	struct timeout timeout;
+};
+
+static void give_up(struct timeout *t)
+{
+	struct import *i = container_of(t, struct import, timeout);
+
+	call_cancel(&i->call.task.call, ERR_TIMEOUT);
+}
+
+void setup_import(struct setup *s)
+{
+	struct import *i = arena_make(s->arena, struct import);
+	const struct directus_request req = {
+		.method = "GET",
+		.path = "/settings",
+		.query = "fields=ai_openai_allowed_models,ai_anthropic_allowed_models,"
+			 "ai_google_allowed_models,ai_openai_compatible_models",
+		.timeout_ms = IMPORT_TIMEOUT_MS,
+	};
+	const struct error *err = &i->call.task.call.err;
+
+	if (!s->config->ai_settings_import || !s->services.directus)
+		return;
+	directus_start(s->services.directus, &i->call, &req, s->arena);
+	timeout_start(s->services.loop, &i->timeout, IMPORT_TIMEOUT_MS, give_up);
+	setup_wait(s, &i->call.task.call);
+	timeout_stop(s->services.loop, &i->timeout);
+	if (err->code != ERR_OK)
+		log_write(LOG_WARN, "Directus' AI settings were not read", LOG_FAILURE(err),
+			  LOG_END);
+	else
+		models_import(s->services.models, i->call.data);
 }

@@ -22,6 +22,10 @@ struct setup {
 bool setup_open(struct setup *s, const struct cli *cli) NODISCARD;
 void setup_close(struct setup *s);
 
+/* With AI_SETTINGS_IMPORT: which models Directus' own AI settings allow. A Directus that does not
+ * answer within seconds, or does not let us, is told in the log and changes nothing. */
+void setup_import(struct setup *s);
+
 /* Runs the loop until the call has ended; for commands that do one thing after another. */
 struct call;
 void setup_wait(struct setup *s, struct call *c);

@@ -16,6 +16,7 @@ class FakeDirectus:
         self.items = {}      # collection -> key as text -> item
         self.flows = {}      # id -> flow as Directus stores it
         self.files = {}      # id -> (type, bytes)
+        self.settings = {}   # the row of directus_settings
         self.transforms = True  # a width of one's own is allowed for /assets
         self.requests = []   # dicts: method, path, query, headers, body, at
         self.broken = None   # (status, body): the answer to everything
@@ -95,6 +96,8 @@ class FakeDirectus:
             return 200, {"data": {"id": "worker", "role": "worker"}}
         if request["path"].startswith("/flows"):
             return self.answer_flows(request)
+        if request["path"] == "/settings":
+            return 200, {"data": self.settings}
         file = re.fullmatch(r"/(files|assets)/([^/]+)", request["path"])
         if file:
             return self.answer_file(file[1], file[2], request)

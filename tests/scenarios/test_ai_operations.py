@@ -206,6 +206,16 @@ def test_v14_allowed_models(ask):
     assert dated["model"] == "gpt-4.1-mini-2025-04-14" and dated["cost"]["known"]
 
 
+def test_allowed_models_of_directus_settings(ask, fake_directus):
+    fake_directus.settings = {"ai_openai_allowed_models": ["mine"]}
+    env = {"AI_SETTINGS_IMPORT": "true"}
+    assert last(ask(prompt="Hi.", model="mine", env=env))["content"]
+    assert code(ask(prompt="Hi.", env=env)) == "MODEL_NOT_ALLOWED"
+    assert last(ask(prompt="Hi.", env={**env, "AI_OPENAI_ALLOWED_MODELS": "gpt-4.1-mini"}))["content"]
+    fake_directus.broken = 403, {"errors": [{"message": "no", "extensions": {"code": "FORBIDDEN"}}]}
+    assert last(ask(prompt="Hi.", env=env))["content"]
+
+
 def test_the_provider_may_be_left_out(ask):
     assert last(ask(provider=None, model="claude-sonnet-4-6", prompt="Hi."))["provider"] == "anthropic"
     env = {"AI_DEFAULT_MODEL": "google:gemini-2.5-flash"}

@@ -147,15 +147,43 @@ static void only_what_is_allowed_may_be_used(void **state)
 	struct error err;
 
 	(void)state;
-	assert_true(models_allowed(&p, models_find(m, &p, "gpt-4.1", arena), &err));
-	assert_false(models_allowed(&p, models_find(m, &p, "mine", arena), &err));
+	assert_true(models_allowed(m, &p, models_find(m, &p, "gpt-4.1", arena), arena, &err));
+	assert_false(models_allowed(m, &p, models_find(m, &p, "mine", arena), arena, &err));
 	p.allowed = (struct config_list){true, 2, items};
-	assert_false(models_allowed(&p, models_find(m, &p, "gpt-4.1", arena), &err));
-	assert_true(models_allowed(&p, models_find(m, &p, "mine", arena), &err));
+	assert_false(models_allowed(m, &p, models_find(m, &p, "gpt-4.1", arena), arena, &err));
+	assert_true(models_allowed(m, &p, models_find(m, &p, "mine", arena), arena, &err));
 	p.allowed.count = 0;
-	assert_false(models_allowed(&p, models_find(m, &p, "gpt-5", arena), &err));
+	assert_false(models_allowed(m, &p, models_find(m, &p, "gpt-5", arena), arena, &err));
 	assert_int_equal(err.code, ERR_MODEL_NOT_ALLOWED);
-	assert_true(models_allowed(&providers[OLLAMA], find(m, OLLAMA, "anything"), &err));
+	assert_true(
+		models_allowed(m, &providers[OLLAMA], find(m, OLLAMA, "anything"), arena, &err));
+	models_free(m);
+}
+
+static void settings_of_directus_count_where_no_variable_does(void **state)
+{
+	struct models *m = models_with(NULL);
+	const struct provider_config *local = &providers[OLLAMA];
+	struct error err;
+	const cJSON *settings = json_parse(
+		arena,
+		STR("{\"ai_openai_allowed_models\":[\"gpt-5\",\"mine\"],"
+		    "\"ai_anthropic_allowed_models\":[],\"ai_google_allowed_models\":null,"
+		    "\"ai_openai_compatible_models\":[{\"id\":\"qwen\",\"context\":32000}]}"),
+		&err);
+
+	(void)state;
+	models_import(m, settings);
+	assert_true(models_allowed(m, &providers[OPENAI], find(m, OPENAI, "mine"), arena, &err));
+	assert_false(
+		models_allowed(m, &providers[OPENAI], find(m, OPENAI, "gpt-4.1"), arena, &err));
+	assert_false(models_allowed(m, &providers[ANTHROPIC],
+				    find(m, ANTHROPIC, "claude-sonnet-4-6"), arena, &err));
+	assert_true(models_allowed(m, &providers[GOOGLE], find(m, GOOGLE, "gemini-2.5-pro"), arena,
+				   &err));
+	assert_true(models_allowed(m, local, find(m, OLLAMA, "qwen"), arena, &err));
+	assert_int_equal(find(m, OLLAMA, "qwen")->context, 32000);
+	assert_false(models_allowed(m, local, find(m, OLLAMA, "other"), arena, &err));
 	models_free(m);
 }
 
@@ -265,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_bad_ai_models_says_where),
 		cmocka_unit_test(a_local_server_is_free_and_its_window_is_its_own),
 		cmocka_unit_test(only_what_is_allowed_may_be_used),
+		cmocka_unit_test(settings_of_directus_count_where_no_variable_does),
 		cmocka_unit_test(a_model_alone_names_its_provider_if_only_one_has_it),
 		cmocka_unit_test(the_effort_is_the_nearest_that_the_model_takes),
 		cmocka_unit_test(cost_is_whole_nano_dollars),

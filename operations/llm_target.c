@@ -184,5 +184,6 @@ bool llm_target(const struct services *use, const struct llm_choice *choice, str
 	if (choice->key)
 		t->endpoint.key = choice->key;
 	t->model = models_find(use->models, t->config, t->model_id, a);
-	return is_enabled(t, choice, err) && models_allowed(use->models, t->config, t->model, a, err);
+	return is_enabled(t, choice, err) &&
+	       models_allowed(use->models, t->config, t->model, a, err);
 }

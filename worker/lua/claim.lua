@@ -7,6 +7,7 @@
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 2000
 local jobs, given = {}, {}
+local clock_v -- of the last group that was served
 
 local function job_reply(id, fence)
   local j = fields(K('j:' .. id), 'losses', 'tenant', 'lane', 'route', 'batch', 'reply', 'filed')
@@ -45,22 +46,17 @@ local function wake_groups()
   end
 end
 
--- Until when a group may not give anything although jobs wait in it; 0: it may.
-local function blocked_until(group, route, tenant, taken)
+-- Until when a group may not give anything although jobs wait in it; 0: it may; and how many at once.
+local function look_at_group(route, tenant, group)
   local paused = call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:tenant:' .. tenant)
   if paused[1] == '1' or paused[2] == '1' then
-    return now + 1000
+    return now + 1000, 0
   end
   local provider = route:match('^[^/]+')
   local until_ms = math.max(number(call('HGET', K('rl:' .. route), 'until')),
     number(call('HGET', K('rl:' .. provider), 'until')))
-  if until_ms > now then
-    return until_ms
-  end
-  if taken >= number(call('HGET', K('rmp'), group) or RAMP_END) and taken < RAMP_END then
-    return -1
-  end
-  return 0
+  local ramp = call('HGET', K('rmp'), group)
+  return until_ms > now and until_ms or 0, ramp and tonumber(ramp) or math.huge
 end
 
 -- A group that gave all it may while it is being tried out rests a moment, and may give more then.
@@ -93,7 +89,7 @@ end
 local function take(group, lane, v)
   local id = call('ZPOPMIN', K('q:' .. group))[1]
   local after = v + 1 / (WEIGHT[lane] or 10)
-  call('SET', K('vt'), string.format('%.17g', v))
+  clock_v = v
   if call('EXISTS', K('q:' .. group)) == 1 then
     call('ZADD', K('rdy'), after, group)
   else
@@ -102,23 +98,23 @@ local function take(group, lane, v)
     call('HDEL', K('rmp'), group)
   end
   local jk = id and K('j:' .. id)
-  if not id or call('EXISTS', jk) == 0 then
+  local j = id and fields(jk, 'state', 'batch') or {}
+  if not j.state then
     return
   end
-  local batch = call('HGET', jk, 'batch') or nil
-  if batch and held_back(id, jk, batch) then
+  if j.batch and held_back(id, jk, j.batch) then
     return
   end
   local fence = call('HINCRBY', jk, 'fence', 1)
-  call('HSET', jk, 'owner', worker, 'claimed', now)
-  set_state(id, {batch = batch, state = 'ready'}, 'active')
+  call('HSET', jk, 'owner', worker, 'claimed', now, 'state', 'active')
+  count_batch(j.batch, j.state, 'active')
   call('ZADD', K('lse'), now + lease_ms, id)
   given[#given + 1] = id .. ' ' .. fence
   jobs[#jobs + 1] = job_reply(id, fence)
 end
 
 local function take_from_groups()
-  local taken, looked = {}, 0
+  local taken, groups, looked = {}, {}, 0
   while #jobs < want and looked < want + GROUPS_AT_ONCE do
     looked = looked + 1
     local top = call('ZRANGE', K('rdy'), 0, 0, 'WITHSCORES')
@@ -126,15 +122,20 @@ local function take_from_groups()
       return
     end
     local group, v = top[1], tonumber(top[2])
-    local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
-    local until_ms = blocked_until(group, route, tenant, taken[group] or 0)
-    if until_ms == -1 then
+    local g = groups[group]
+    if not g then
+      local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
+      g = {lane = lane}
+      g.until_ms, g.ramp = look_at_group(route, tenant, group)
+      groups[group] = g
+    end
+    if g.until_ms > 0 then
+      block_group(group, g.until_ms)
+    elseif (taken[group] or 0) >= g.ramp then
       rest_group(group, v)
-    elseif until_ms > 0 then
-      block_group(group, until_ms)
     else
       taken[group] = (taken[group] or 0) + 1
-      take(group, lane, v)
+      take(group, g.lane, v)
     end
   end
 end
@@ -160,7 +161,10 @@ wake_groups()
 if want > 0 and call('HGET', K('cfg'), 'paused') ~= '1' then
   take_from_groups()
 end
-call('ZREMRANGEBYSCORE', K('fin'), '-inf', '(' .. (call('GET', K('vt')) or '0'))
+if clock_v then
+  call('SET', K('vt'), string.format('%.17g', clock_v))
+  call('ZREMRANGEBYSCORE', K('fin'), '-inf', '(' .. string.format('%.17g', clock_v))
+end
 if #given > 0 then
   call('SET', K('cl:' .. worker), number_of_claim .. '\n' .. table.concat(given, '\n'), 'PX', lease_ms)
 end

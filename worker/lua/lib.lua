@@ -36,7 +36,9 @@
 --   bh:<flow>          hash      the last question about an item, for `onlyChanged`
 --   bats               zset      batches by time
 --   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
---   n, m:<minute>, use:<day>   hash   counters; ev  stream: events; w:<worker> hash: heartbeat
+--   n, m:<minute>      hash      counters since ever; what they were when the minute began
+--   use:<day>          hash      calls, tokens and money by route and flow
+--   ev, w:<worker>     stream, hash   events; heartbeat
 --   v                  string    layout version; ctl  channel
 local P = KEYS[1]
 local call = redis.call
@@ -69,11 +71,7 @@ local function number(text)
 end
 
 local function count(name, by)
-  local minute = K('m:' .. math.floor(now / 60000))
   call('HINCRBY', K('n'), name, by or 1)
-  if call('HINCRBY', minute, name, by or 1) == (by or 1) then
-    call('PEXPIRE', minute, DAY)
-  end
 end
 
 local function event(what, id, more)

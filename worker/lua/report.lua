@@ -19,16 +19,20 @@ local function waiting()
 end
 
 local function recent_counters()
-  local sums, flat = {}, {}
-  for minute = math.floor(now / 60000) - minutes + 1, math.floor(now / 60000) do
+  local before, flat, this = {}, {}, math.floor(now / 60000)
+  for minute = this - minutes, this do -- the oldest that is there: no worker may have been alive
     local h = call('HGETALL', K('m:' .. minute))
     for i = 1, #h, 2 do
-      sums[h[i]] = (sums[h[i]] or 0) + tonumber(h[i + 1])
+      before[h[i]] = tonumber(h[i + 1])
+    end
+    if #h > 0 then
+      break
     end
   end
-  for name, sum in pairs(sums) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = sum
+  local h = call('HGETALL', K('n'))
+  for i = 1, #h, 2 do
+    flat[#flat + 1] = h[i]
+    flat[#flat + 1] = tonumber(h[i + 1]) - (before[h[i]] or 0)
   end
   return flat
 end

@@ -89,6 +89,13 @@ call('PEXPIRE', K('w:' .. worker), HEARTBEAT_MS)
 call('ZADD', K('wrk'), now, worker)
 call('ZREMRANGEBYSCORE', K('wrk'), '-inf', now - HEARTBEAT_MS)
 
+-- What the counters were when this minute began.
+local minute = K('m:' .. math.floor(now / 60000))
+if call('EXISTS', minute) == 0 then
+  call('HSET', minute, 'at', now, unpack(call('HGETALL', K('n'))))
+  call('PEXPIRE', minute, DAY)
+end
+
 local leases = call('ZRANGEBYSCORE', K('lse'), '-inf', now, 'WITHSCORES', 'LIMIT', 0, at_most)
 for i = 1, #leases, 2 do
   reap_job(leases[i], tonumber(leases[i + 1]))

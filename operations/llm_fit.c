@@ -65,7 +65,9 @@ static bool is_sent(struct llm_question *q, enum llm_field f)
 
 	if (f == STOP)
 		return q->stop != NULL;
-	return number ? number->set : q->effort != EFFORT_UNSET;
+	if (f == EFFORT)
+		return q->effort != EFFORT_UNSET;
+	return number && number->set;
 }
 
 static void leave_out(struct llm_call *c, enum llm_field f, const char *why)

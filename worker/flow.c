@@ -35,7 +35,7 @@ static bool read_text(struct reader *r, size_t i, const cJSON *json, const char 
 		return fail(r->err, ERR_INVALID_JOB,
 			    "operations[%zu].%s is of type %s, expected a string", i, name,
 			    json_type_name(v));
-	*text = cJSON_IsString(v) && v->valuestring[0] ? v->valuestring : NULL;
+	*text = v && cJSON_IsString(v) && v->valuestring[0] ? v->valuestring : NULL;
 	return true;
 }
 

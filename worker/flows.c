@@ -32,7 +32,7 @@ static void entry_release(void *arg)
 {
 	struct entry *e = arg;
 
-	if (--e->users == 0) {
+	if (--e->users == 0) { /* NOLINT(clang-analyzer-unix.Malloc): the list is a user too */
 		arena_free(e->arena);
 		free(e);
 	}

@@ -149,7 +149,7 @@ struct str run_log(const struct run *r, size_t max_bytes)
 	struct arena *a = r->arena;
 	const cJSON *env = json_get(r->chain.values, "$env");
 	cJSON *steps = NULL;
-	struct str text = STR("[]");
+	struct str text;
 
 	for (size_t i = 0; i < ARRAY_LEN(text_max); i++) {
 		steps = shortened(a, redact(a, r->steps, env), text_max[i]);

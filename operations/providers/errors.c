@@ -153,11 +153,11 @@ static const char *list_text(struct arena *a, const cJSON *list) /* Mistral 422,
 	const char *message = json_get_text(first, "msg");
 	const cJSON *field = json_get(first, "loc") ? json_get(first, "loc")->child : NULL;
 
-	if (cJSON_IsString(first))
+	if (first && cJSON_IsString(first))
 		return first->valuestring;
 	while (field && field->next)
 		field = field->next;
-	if (message && cJSON_IsString(field))
+	if (message && field && cJSON_IsString(field))
 		return arena_printf(a, "%s: %s", field->valuestring, message);
 	return message;
 }

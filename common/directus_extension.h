@@ -28,7 +28,8 @@ void directus_extension_start(struct directus *d, struct directus_extension_call
 /* What is known, for directus.c to keep. */
 struct directus_extension {
 	bool present, told;
-	uint64_t until; /* 0: nothing is known */
+	bool told_events; /* that events can not be switched off without it */
+	uint64_t until;   /* 0: nothing is known */
 };
 
 #endif

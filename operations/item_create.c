@@ -72,7 +72,7 @@ static enum task_next write_it(struct task *t)
 		return task_end(t);
 	}
 	if (it->by_extension)
-		return items_delegate(it, s->rows, s->all_have_key);
+		return items_delegate(it, s->rows, s->all_have_key, written);
 	req.query = arena_printf(c->arena, "fields=%s",
 				 directus_encode(c->arena, str_of(it->key.key.name)));
 	req.body = s->rows;
@@ -110,6 +110,10 @@ static enum task_next written(struct task *t)
 
 	if (items_failed(it) && !was_written_before(s))
 		return items_fail(&s->items);
+	if (it->by_extension && !s->all_have_key) {
+		c->result = it->ask.data ? json_share(c->arena, it->ask.data) : NULL;
+		return task_end(t);
+	}
 	/* The answer is in the order of the keys: ours is that of the payload. */
 	c->result = items_pluck(
 		c->arena, !s->all_have_key && cJSON_IsArray(it->ask.data) ? it->ask.data : s->rows,

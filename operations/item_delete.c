@@ -19,7 +19,7 @@ static enum task_next check(struct task *t)
 	if (it->key_count && it->query)
 		return items_refuse(it, "Invalid payload. Cannot use both \"key\" and \"query\".");
 	if (it->by_extension && (it->query || it->key_count))
-		return items_delegate(it, NULL, true);
+		return items_delegate(it, NULL, true, removed);
 	if (it->query)
 		return items_ask_key(it, find);
 	return it->key_count ? task_go(t, remove_them) : task_end(t);
@@ -71,11 +71,15 @@ static enum task_next removed(struct task *t)
 {
 	struct op_call *c = op_of(t);
 	struct items *it = items_of(t);
-	bool gone_before = it->ask.may_have_happened &&
+	bool gone_before = it->ask.may_have_happened && !it->query &&
 			   strcmp(error_name(&it->ask.task.call.err), "FORBIDDEN") == 0;
 
 	if (items_failed(it) && !gone_before)
 		return items_fail(it);
+	if (it->by_extension && it->query) {
+		c->result = it->ask.data ? json_share(c->arena, it->ask.data) : NULL;
+		return task_end(t);
+	}
 	c->result = it->key_count == 1 && !it->query ? json_share(c->arena, it->keys->child)
 						     : items_sorted(c->arena, it->keys);
 	return task_end(t);

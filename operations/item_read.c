@@ -62,7 +62,7 @@ static enum task_next check(struct task *t)
 	if (!items_prepare(op_of(t), it, &err))
 		return task_fail_as(t, &err);
 	if (it->by_extension)
-		return items_delegate(it, NULL, true);
+		return items_delegate(it, NULL, true, NULL);
 	if (it->key_count == 1)
 		return task_go(t, ask_one);
 	if (it->key_count > 1 || !wants_pages(s))

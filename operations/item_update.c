@@ -188,7 +188,7 @@ static enum task_next write_it(struct task *t)
 	struct error err;
 
 	if (it->by_extension)
-		return items_delegate(it, it->payload, true);
+		return items_delegate(it, it->payload, true, NULL);
 	if (s->keep.before)
 		json_each(member, it->payload)
 			fields = arena_printf(

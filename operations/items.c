@@ -4,6 +4,7 @@
 #include "common/utf8.h"
 #include "operations/services.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- keys ---- */
@@ -159,6 +160,12 @@ static bool read_payload(struct items *it, struct error *err)
 	return true;
 }
 
+static bool is_falsy(const cJSON *value)
+{
+	return is_unset(value) || cJSON_IsFalse(value) ||
+	       (cJSON_IsNumber(value) && fpclassify(value->valuedouble) == FP_ZERO);
+}
+
 /* As whom: the worker's own user, or whom the stored operation says, through the extension. */
 static bool check_permissions(struct items *it, struct error *err)
 {
@@ -169,7 +176,11 @@ static bool check_permissions(struct items *it, struct error *err)
 		c->origin && c->origin->by_extension && strncmp(c->op->type, "item-", 5) == 0;
 
 	if (is_unset(value) || (text && strcmp(text, "$trigger") == 0)) {
-		it->by_extension = can_delegate && c->origin->is_signed;
+		it->as_worker = can_delegate && !c->origin->is_signed;
+		it->by_extension =
+			can_delegate &&
+			(c->origin->is_signed ||
+			 (c->op->writes && is_falsy(json_get(c->options, "emitEvents"))));
 		return true;
 	}
 	it->by_extension = can_delegate;
@@ -232,12 +243,15 @@ enum task_next items_ask(struct items *it, const char *method, const char *path,
 	return task_await_either(&c->task, &it->ask.task.call, then);
 }
 
-/* Who caused the job: a user, nobody (null), or, in a job that a schedule made, nobody to ask for
+/* Who acts: the worker itself, or who caused the job: a user, nobody (null), or, in a job that a schedule made, nobody to ask for
  * permission ("$none"). */
-static cJSON *acting_user(const struct op_call *c)
+static cJSON *acting_user(const struct items *it)
 {
+	const struct op_call *c = it->op;
 	const char *user = json_get_text(c->origin->accountability, "user");
 
+	if (it->as_worker)
+		return json_text(c->arena, "$worker");
 	if (user)
 		return json_text(c->arena, user);
 	return c->origin->accountability ? json_null(c->arena) : json_text(c->arena, "$none");
@@ -254,7 +268,8 @@ static enum task_next delegated(struct task *t)
 	return task_end(t);
 }
 
-enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable)
+enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable,
+			      task_step *then)
 {
 	struct op_call *c = it->op;
 	struct arena *a = c->arena;
@@ -270,7 +285,7 @@ enum task_next items_delegate(struct items *it, const cJSON *payload, bool repea
 	json_set_text(a, body, "operation", c->step);
 	json_set_text(a, body, "job", c->job_id);
 	json_set_bool(a, body, "signed", c->origin->is_signed);
-	json_set(a, body, "user", acting_user(c));
+	json_set(a, body, "user", acting_user(it));
 	json_set_text(a, body, "collection", it->collection);
 	if (it->key_count)
 		json_set(a, body, "key", json_share(a, it->keys));
@@ -279,7 +294,7 @@ enum task_next items_delegate(struct items *it, const cJSON *payload, bool repea
 	if (payload)
 		json_set(a, body, "payload", json_share(a, payload));
 	directus_start(c->use->directus, &it->ask, &req, a);
-	return task_await_either(&c->task, &it->ask.task.call, delegated);
+	return task_await_either(&c->task, &it->ask.task.call, then ? then : delegated);
 }
 
 enum task_next items_ask_key(struct items *it, task_step *then)

@@ -11,7 +11,8 @@
  *
  * Both can be done where Directus has our extension and the flow is stored there: then it carries
  * the operation out, as whom the stored operation says, never the job. "$trigger" there means the
- * user whom a signed job names; a job that is not signed keeps the rights of the worker's own user. */
+ * user whom a signed job names; a job that is not signed keeps the rights of the worker's own user, also
+ * where its writes go through the extension since they are to emit no events. */
 #ifndef OPERATIONS_ITEMS_H
 #define OPERATIONS_ITEMS_H
 
@@ -31,6 +32,7 @@ struct items {
 	const cJSON *query;   /* an object with members; or NULL */
 	const cJSON *payload; /* an object, or an array of objects; NULL: none */
 	bool by_extension;    /* after items_prepare(): end with items_delegate() */
+	bool as_worker;       /* ... with the rights of the worker's own user */
 	bool may_be_new;      /* the run began with an event: its rows may not be visible yet */
 	struct directus_call ask;
 	struct directus_key_call key;
@@ -48,7 +50,7 @@ struct items {
 			 "the extension in Directus, or WORKER_TRUST_PERMISSIONS=true"},       \
 	{                                                                                      \
 		.name = "emitEvents", .types = OPTION_ANY,                                     \
-		.help = "events are always emitted: the REST API can not switch them off"      \
+		.help = "false needs the extension in Directus: REST always emits events"      \
 	}
 
 /* Reads the options; ERR_INVALID_PAYLOAD, ERR_FORBIDDEN. */
@@ -61,9 +63,10 @@ enum task_next items_ask(struct items *it, const char *method, const char *path,
 enum task_next items_ask_key(struct items *it, task_step *then);
 /* it->ask has failed: so does the operation, with what Directus said. */
 enum task_next items_fail(struct items *it);
-/* The extension carries the operation out, with this payload (or NULL), and ends it. `repeatable`:
- * twice is harmless. */
-enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable);
+/* The extension carries the operation out, with this payload (or NULL): it->ask.data is the result.
+ * `then` is the operation's own step, or NULL: ends with it. `repeatable`: twice is harmless. */
+enum task_next items_delegate(struct items *it, const cJSON *payload, bool repeatable,
+			      task_step *then);
 /* The operation fails with INVALID_PAYLOAD, status 400, as Directus' own checks do. */
 enum task_next items_refuse(struct items *it, const char *why);
 

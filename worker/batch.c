@@ -263,15 +263,6 @@ static cJSON *item_of(struct arena *a, const struct batch *b, const struct batch
 	return json;
 }
 
-/* As job.h says. */
-static struct str sign(struct arena *a, struct str body, const char *secret)
-{
-	char hex[DIGEST_HEX_SIZE];
-
-	hmac_sha256_hex(str_of(secret), body, hex);
-	return str_of(arena_printf(a, "%.*s,\"sign\":\"%s\"}", (int)body.len - 1, body.ptr, hex));
-}
-
 struct str batch_item_body(struct arena *a, const struct batch *b, const struct job *source,
 			   const struct batch_item *item, const struct config *config)
 {
@@ -287,7 +278,7 @@ struct str batch_item_body(struct arena *a, const struct batch *b, const struct 
 	json_set(a, body, "chain", chain);
 	json_set(a, body, "item", item_of(a, b, item));
 	text = json_print(a, body);
-	return source->is_signed ? sign(a, text, config->worker_job_secret) : text;
+	return source->is_signed ? job_sign(a, text, config) : text;
 }
 
 const char *batch_reply(const struct redis_value *list, const char *name)

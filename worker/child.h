@@ -7,8 +7,8 @@
 
 /* <job>#<step>#<index> */
 const char *child_id(struct arena *a, const char *job_id, const char *step, size_t index);
-/* {"flow","trigger","accountability","chain"} of the child with that payload. */
-struct str child_body(struct arena *a, const struct job *parent, const char *flow,
-		      const cJSON *payload);
+/* {"flow","trigger","accountability","chain"} of the child with that payload; signed if the parent is. */
+struct str child_body(struct arena *a, const struct job *parent, const struct spawn_call *spawn,
+		      const cJSON *payload, const struct config *config);
 
 #endif

@@ -56,7 +56,7 @@ static void child_ended(struct call *c)
 static void child_start(struct group *g, struct child *child, const cJSON *payload)
 {
 	struct run_options with = g->spawner->with;
-	struct str body = child_body(g->arena, with.job, g->call->flow, payload);
+	struct str body = child_body(g->arena, with.job, g->call, payload, with.use->config);
 	const char *id = child_id(g->arena, with.job->id, g->call->step, child->index);
 	struct error err;
 

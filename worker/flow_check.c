@@ -114,3 +114,12 @@ bool flow_check_keys(struct arena *a, const struct flow *f, const cJSON *chain, 
 	}
 	return true;
 }
+
+bool flow_is_quiet(const struct flow *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->nodes[i].op && f->nodes[i].op->writes &&
+		    cJSON_IsFalse(json_get(f->nodes[i].options, "emitEvents")))
+			return true;
+	return false;
+}

@@ -16,4 +16,7 @@ bool flow_check_options(struct arena *a, const struct flow *flow, struct error *
 bool flow_check_keys(struct arena *a, const struct flow *flow, const cJSON *chain,
 		     struct error *err) NODISCARD;
 
+/* Whether a write of it is to emit no events (`emitEvents: false`), which REST can not do. */
+bool flow_is_quiet(const struct flow *flow);
+
 #endif

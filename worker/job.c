@@ -180,6 +180,14 @@ static bool check_sign(struct reader *r, struct str body, const char *secret)
 	return true;
 }
 
+struct str job_sign(struct arena *a, struct str body, const struct config *config)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	hmac_sha256_hex(str_of(config->worker_job_secret), body, hex);
+	return str_of(arena_printf(a, "%.*s,\"sign\":\"%s\"}", (int)body.len - 1, body.ptr, hex));
+}
+
 static bool read_job(struct reader *r, struct str body, const struct config *config)
 {
 	struct error err;

@@ -46,6 +46,9 @@ struct job {
 struct job *job_parse(struct str body, const char *id, const struct config *config,
 		      struct error *err) NODISCARD;
 void job_free(struct job *job); /* takes NULL */
+/* The body, an object with members, with `sign` behind them; WORKER_JOB_SECRET must be set. A job that
+ * a signed one makes is signed, too: what it says of its user is believed as that of its parent is. */
+struct str job_sign(struct arena *a, struct str body, const struct config *config);
 
 /* The name under which the queue is fair: the flow, then the trigger's collection, then "-". */
 const char *job_tenant(const struct job *job);

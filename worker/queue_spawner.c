@@ -108,7 +108,8 @@ static enum task_next ask(struct task *t)
 		words[count++] = str_of(child_id(a, job_id, k->call->step, k->open[k->at + i]));
 	for (size_t i = 0; i < starts; i++) {
 		words[count++] = str_of(child_id(a, job_id, k->call->step, k->next));
-		words[count++] = child_body(a, k->spawner->job, k->call->flow, k->upcoming);
+		words[count++] =
+			child_body(a, k->spawner->job, k->call, k->upcoming, k->spawner->config);
 		k->upcoming = k->upcoming->next;
 		k->open[k->open_count++] = k->next++;
 		k->moved = true;

@@ -10,6 +10,7 @@
 #include "operations/spawner.h"
 #include "worker/scripts.h"
 
+struct config;
 struct job;
 struct lease;
 
@@ -18,6 +19,7 @@ struct queue_spawner {
 	struct loop *loop;
 	struct lease *lease;
 	const struct job *job; /* the parent */
+	const struct config *config;
 	struct redis *redis;
 	struct scripts *scripts;
 };

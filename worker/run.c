@@ -203,6 +203,22 @@ static enum task_next has_extension(struct task *t)
 	return task_go(t, prepare);
 }
 
+/* Once per process: every flow that was built in the Studio says so, without anybody meaning it. */
+static void warn_of_events(const struct run *r)
+{
+	struct directus *d = r->with.use->directus;
+
+	if (!d || r->origin.by_extension || !flow_is_quiet(r->flow) ||
+	    directus_extension(d)->told_events)
+		return;
+	directus_extension(d)->told_events = true;
+	log_write(LOG_WARN,
+		  "a flow says emitEvents: false, but its writes emit events: that takes the "
+		  "extension in Directus, and a flow that is stored there",
+		  LOG_TEXT("flow", r->flow->name ? r->flow->name : "-"),
+		  LOG_TEXT("job", r->with.job->id), LOG_END);
+}
+
 static enum task_next prepare(struct task *t)
 {
 	struct run *r = run_of(t);
@@ -220,6 +236,7 @@ static enum task_next prepare(struct task *t)
 	if (!flow_check_options(r->arena, r->flow, &err) ||
 	    !flow_check_keys(r->arena, r->flow, r->chain.values, &err))
 		return finish(r, RUN_DEAD, &err);
+	warn_of_events(r);
 	r->node = r->flow->first;
 	return task_go(t, guard);
 }

@@ -121,6 +121,7 @@ static void prepare_spawner(struct work *k)
 	k->spawner.loop = w->with.loop;
 	k->spawner.lease = k->lease;
 	k->spawner.job = k->job;
+	k->spawner.config = w->with.config;
 	k->spawner.redis = queue_redis(w->queue);
 	k->spawner.scripts = &w->scripts;
 	queue_spawner_init(&k->spawner);

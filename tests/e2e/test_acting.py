@@ -105,6 +105,34 @@ def test_writes_of_a_stored_flow_start_event_flows_only_if_it_says_so(admin, que
     assert [run["data"]["$trigger"]["payload"] for run in runs] == [{"title": "loud"}]
 
 
+def test_a_child_of_a_signed_job_acts_as_its_user_and_one_of_a_forged_job_does_not(admin, queue, article, me):
+    child = admin.create_flow({**deleting(), "name": "child", "options": {"return": "$last"}})
+    job = {"operation": "trigger", "options": {"flow": child, "payload": {"id": article.id}}, "accountability": {"user": me, "admin": True}}
+    assert queue.run(job)["last"]["code"] == "FORBIDDEN"
+    assert article.exists()
+    result = queue.run(signed(job))
+    assert (result["status"], result["last"]) == ("done", article.id), result
+    assert not article.exists()
+
+
+def test_the_workers_own_writes_emit_no_events_if_the_stored_flow_says_so(admin, queue, article):
+    """Without a signature: the worker's own rights, and no more of them."""
+    watcher = admin.create_flow({
+        "name": "watch", "trigger": "event", "options": {"type": "action", "scope": ["items.update"], "collections": ["articles"]},
+        "operations": [{"type": "transform", "key": "seen", "options": {"json": {}}}]})
+    for title, options in (("unset", {}), ("quiet", {"emitEvents": False}), ("loud", {"emitEvents": True})):
+        flow = admin.create_flow({"name": title, "trigger": "operation", "options": {}, "operations": [
+            {"type": "item-update", "key": "write", "options": {
+                "collection": "articles", "key": article.id, "payload": {"title": title}, **options}}]})
+        result = queue.run({"flow": flow, "trigger": None})
+        assert (result["status"], result["last"]) == ("done", article.id), result
+        update = admin.get("/activity", **{"filter[collection][_eq]": "articles", "filter[action][_eq]": "update", "sort": "-id"})[0]
+        assert update["user"] == WORKER_USER
+    assert_forbidden(queue.run({"flow": admin.create_flow(deleting(emitEvents=False)), "trigger": {"id": article.id}}), article)
+    runs = wait_for(lambda: admin.flow_runs(watcher), "the event flow has run")
+    assert [run["data"]["$trigger"]["payload"] for run in runs] == [{"title": "loud"}]
+
+
 def test_create_and_read_go_the_same_way(admin, queue):
     flow = admin.create_flow({"name": "both", "trigger": "operation", "options": {}, "operations": [
         {"type": "item-create", "key": "make", "resolve": "look", "options": {

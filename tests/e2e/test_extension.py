@@ -348,6 +348,18 @@ def test_a_user_is_acted_for_only_in_a_signed_job(directus, admin):
     assert [a["user"] for a in activity][-2:] == [me, WORKER_USER]
 
 
+def test_the_worker_itself_may_write_with_its_own_rights_without_a_signature(directus, admin):
+    key = admin.post("/items/articles", {"title": "x"})["id"]
+    flow = admin.create_flow(update_flow())
+    assert write(directus.worker, flow, key, "own", user="$worker") == key
+    activity = admin.get("/activity", **{"filter[collection][_eq]": "articles", "filter[action][_eq]": "update", "sort": "-id"})
+    assert activity[0]["user"] == WORKER_USER
+    users = admin.create_flow({**update_flow(), "operations": [{"type": "item-update", "key": "write", "options": {
+        "collection": "directus_users", "key": WORKER_USER, "payload": {"title": "x"}}]})
+    assert refused(lambda: directus.worker.post("/flow-worker/items", {
+        "flow": users, "operation": "write", "job": "j", "key": WORKER_USER, "payload": {"title": "x"}, "user": "$worker"})) == (403, "FORBIDDEN")
+
+
 def test_only_what_is_stored_and_active_is_carried_out(directus, admin):
     key = admin.post("/items/articles", {"title": "x"})["id"]
     flow = admin.create_flow(update_flow(permissions="$full"))

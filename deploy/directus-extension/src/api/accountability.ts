@@ -58,11 +58,14 @@ async function ofUser(user: string, knex: any): Promise<Accountability> {
 }
 
 const NOBODY = '$none';
+const WORKER = '$worker';
 
 export interface Acting {
 	permissions: unknown;
-	/** An id; null: somebody without one; NOBODY: nobody caused it, a schedule did. */
+	/** An id; null: somebody without one; NOBODY: nobody caused it, a schedule did; WORKER: who asks, with its own rights. */
 	user: string | null;
+	/** Who asks: the worker's user, as Directus knows it. */
+	worker: Accountability;
 	signed: boolean;
 	userAgent: string;
 }
@@ -74,6 +77,7 @@ export async function accountabilityOf(acting: Acting, knex: any): Promise<Accou
 		if (permissions === '$public') return nobody;
 		if (permissions === '$full') return { ...nobody, admin: true, app: true };
 		if (permissions && permissions !== '$trigger') return ofRole(String(permissions), knex);
+		if (acting.user === WORKER) return acting.worker;
 		if (!acting.signed) {
 			throw rejection('FORBIDDEN', 403, 'The operation acts as the user who triggered the flow; that needs a job signed with FLOW_WORKER_JOB_SECRET.');
 		}

@@ -4,13 +4,13 @@
 import { defineEndpoint } from '@directus/extensions-sdk';
 import type { Request, Response, NextFunction } from 'express';
 import { version } from '../../package.json';
-import { accountabilityOf } from './accountability.ts';
+import { accountabilityOf, type Accountability } from './accountability.ts';
 import { rejection } from './errors.ts';
 import { carryOut, isItemOperation } from './items.ts';
 import { shared, type Context } from './operation.ts';
 import { scrub, scrubAccountability } from './scrub.ts';
 
-type Asked = Request & { accountability?: { user: string | null; admin: boolean; app: boolean; ip: string | null } };
+type Asked = Request & { accountability?: Accountability };
 type Body = Record<string, any>;
 
 const PROTOCOL = 1;
@@ -54,7 +54,7 @@ async function actOnItems(body: Body, request: Asked, context: Context): Promise
 	const accountability = await accountabilityOf(
 		{
 			permissions: options['permissions'], user: body['user'] ?? null, signed: body['signed'] === true,
-			userAgent: request.headers['user-agent'] ?? 'flow-worker',
+			worker: request.accountability!, userAgent: request.headers['user-agent'] ?? 'flow-worker',
 		},
 		knex,
 	);

@@ -12,6 +12,7 @@
 #include "worker/door_jobs.h"
 #include "worker/limits.h"
 #include "worker/metrics.h"
+#include "worker/offer.h"
 #include "worker/queue.h"
 #include "worker/queue_metrics.h"
 #include "worker/schedules.h"
@@ -36,6 +37,7 @@ struct process {
 	struct door_handlers door_handlers;
 	struct door_jobs door_jobs;
 	struct call starting; /* the queue */
+	struct offer offer;
 	bool started, stopping, stopped;
 	int status;
 };
@@ -67,6 +69,14 @@ static void told_to_stop(void *arg)
 		call_cancel(&p->starting, ERR_SHUTDOWN);
 }
 
+static void tell_offer(struct process *p)
+{
+	struct arena *a = p->setup.arena;
+
+	offer_tell(&p->offer, queue_redis(p->queue), queue_key(p->queue, a, "offer"),
+		   offer_json(p->setup.config, p->setup.services.models, a), a);
+}
+
 static void started(struct call *c)
 {
 	struct process *p = container_of(c, struct process, starting);
@@ -76,6 +86,7 @@ static void started(struct call *c)
 		log_write(LOG_INFO, "ready", LOG_TEXT("version", FLOW_WORKER_VERSION),
 			  LOG_TEXT("prefix", p->setup.config->queue_prefix),
 			  LOG_NUMBER("concurrency", p->setup.config->worker_concurrency), LOG_END);
+		tell_offer(p);
 		worker_start(p->worker, p->queue);
 		schedules_start(p->schedules, p->schedule_file);
 		return;

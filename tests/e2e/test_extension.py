@@ -411,3 +411,14 @@ def test_a_run_of_the_worker_is_in_the_flows_log(directus, admin):
     assert runs[0]["data"]["write"] == 1
     assert "secret-0011" not in json.dumps(runs)
     assert runs[0]["activity"]["user"] == run["user"]
+
+
+def test_the_forms_offer_what_the_worker_has(directus, admin, redis, connected):
+    assert refused(lambda: directus.worker.get("/flow-worker/offer")) == (403, "FORBIDDEN")
+    assert admin.get("/flow-worker/offer") is None
+    connected(AI_ANTHROPIC_ENABLED="false", AI_OPENAI_ALLOWED_MODELS="gpt-4.1,my-model")
+    offer = wait_for(lambda: admin.get("/flow-worker/offer"), "the worker's offer")
+    models = {p["id"]: [m["id"] for m in p["models"]] for p in offer["providers"]}
+    assert sorted(models["openai"]) == ["gpt-4.1", "my-model"]
+    assert "google" in models and "anthropic" not in models
+    assert "sk-test" not in json.dumps(offer)

@@ -80,7 +80,7 @@ function ask(): void {
 
 export function providers(): Choice[] {
 	ask();
-	if (offer.value) return offer.value.providers.map(({ id, name }) => ({ value: id, text: name ?? NAMES[id] ?? id }));
+	if (offer.value) return offer.value.providers.map(({ id, name }) => ({ value: id, text: (name === id ? undefined : name) ?? NAMES[id] ?? id }));
 	return Object.entries(NAMES).map(([value, text]) => ({ value, text }));
 }
 

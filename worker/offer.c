@@ -4,7 +4,7 @@
 #include "common/loop.h"
 #include "operations/models.h"
 
-static cJSON *models_json_of(const struct provider_config *provider, const struct models *models,
+static cJSON *models_json_of(const struct provider_config *provider, struct models *models,
 			     struct arena *a)
 {
 	const struct model *const *list = models_list(models, provider, a);
@@ -25,7 +25,7 @@ static cJSON *models_json_of(const struct provider_config *provider, const struc
 	return json;
 }
 
-cJSON *offer_json(const struct config *config, const struct models *models, struct arena *a)
+cJSON *offer_json(const struct config *config, struct models *models, struct arena *a)
 {
 	cJSON *json = json_object(a), *providers = json_array(a);
 

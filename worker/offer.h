@@ -22,6 +22,6 @@ struct offer {
 void offer_tell(struct offer *o, struct redis *redis, const char *key, const cJSON *offer,
 		struct arena *a);
 
-cJSON *offer_json(const struct config *config, const struct models *models, struct arena *a);
+cJSON *offer_json(const struct config *config, struct models *models, struct arena *a);
 
 #endif

@@ -16,7 +16,8 @@ static cJSON *models_json_of(const struct provider_config *provider, struct mode
 	for (; *list; list++) {
 		cJSON *entry = json_object(a);
 
-		if (model_is_retired(*list, today) || !models_allowed(provider, *list, &err))
+		if (model_is_retired(*list, today) ||
+		    !models_allowed(models, provider, *list, a, &err))
 			continue;
 		json_set_text(a, entry, "id", (*list)->id);
 		json_set_text(a, entry, "name", (*list)->name ? (*list)->name : (*list)->id);

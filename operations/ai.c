@@ -1,11 +1,12 @@
 #include "operations/ai.h"
 
 #include "common/config.h"
+#include "common/digest.h"
 #include "operations/services.h"
 
 #include <math.h>
 
-static task_step read_files, ask, answered, repaired;
+static task_step read_files, look_in_cache, looked, ask, answered, repaired;
 
 /* ---- the envelope ---- */
 
@@ -63,7 +64,7 @@ static cJSON *envelope(const struct op_call *op, const struct ai_state *s, const
 	json_set_number(a, result, "latencyMs",
 			(double)(s->first.latency_ms + s->second.latency_ms));
 	json_set_number(a, result, "attempts", s->first.attempts + s->second.attempts);
-	json_set_bool(a, result, "cached", false);
+	json_set_bool(a, result, "cached", s->from_cache);
 	json_set_text(a, result, "requestId", llm ? llm->answer.request_id : NULL);
 	json_set_text(a, result, "inputHash", s->hash);
 	json_set(a, result, "warnings", s->warnings);
@@ -121,7 +122,7 @@ static enum task_next read_files(struct task *t)
 	struct error err;
 
 	if (!json_count(s->request.attachments))
-		return task_go(t, ask);
+		return task_go(t, look_in_cache);
 	/* What is wrong with the model should not cost a download. */
 	if (s->request.wish.choice_count == 1) {
 		if (!llm_target(op->use, &s->request.choices[0], op->arena, &target, &err))
@@ -131,7 +132,83 @@ static enum task_next read_files(struct task *t)
 					 "model '%s' takes no attachments", target.model->id);
 	}
 	attachments_start(&s->files, op, s->request.attachments, s->request.resize);
-	return task_await(t, &s->files.task.call, ask);
+	return task_await(t, &s->files.task.call, look_in_cache);
+}
+
+static enum task_next done(struct op_call *op)
+{
+	struct ai_state *s = op->state;
+	const struct llm_stored stored = {.answer = s->llm->answer, .candidate = s->llm->candidate};
+
+	if (s->output.truncated)
+		warn(op, s, "the answer was cut off at maxTokens");
+	if (s->output.cut)
+		warn(op, s, "the answer was cut to maxLength");
+	if (s->cache_key && !s->from_cache)
+		answer_cache_store(op->use, s->cache_key, llm_answer_print(&stored, op->arena),
+				   s->request.cache_ms);
+	return finish(op, s->output.content, finish_name(s->llm->answer.finish));
+}
+
+/* All that decides about the answer: what the flow says, its files, and what comes from outside. */
+static const char *cache_key(const struct op_call *op, const struct ai_state *s)
+{
+	const struct config *config = op->use->config;
+	cJSON *all = json_array(op->arena);
+	char hex[DIGEST_HEX_SIZE];
+
+	json_push(all, json_text(op->arena, s->hash));
+	json_push(all, json_text(op->arena, config->ai_system_prompt));
+	json_push(all, json_text(op->arena, config->ai_default_model));
+	for (size_t i = 0; i < s->files.count; i++) {
+		const struct llm_part *part = &s->files.parts[i];
+
+		json_push(all, json_text(op->arena,
+					 part->kind == PART_TEXT ? part->text : part->base64));
+	}
+	sha256_hex(json_print(op->arena, all), hex);
+	return arena_strdup(op->arena, hex);
+}
+
+static enum task_next look_in_cache(struct task *t)
+{
+	struct op_call *op = op_of(t);
+	struct ai_state *s = op->state;
+
+	if (!s->request.cache_ms || op->use->dry_run)
+		return task_go(t, ask);
+	if (!op->use->cache) {
+		warn(op, s, "option 'cache': there is no cache without Redis");
+		return task_go(t, ask);
+	}
+	s->cache_key = cache_key(op, s);
+	answer_cache_find(op->use, s->cache_key, &s->cache, op->arena);
+	return task_await_either(t, &s->cache.call, looked);
+}
+
+/* What is found must still be allowed, and good. */
+static enum task_next looked(struct task *t)
+{
+	struct op_call *op = op_of(t);
+	struct ai_state *s = op->state;
+	struct str found = answer_cache_found(&s->cache);
+	struct llm_stored stored;
+	struct error err;
+
+	s->first.op = op;
+	if (!found.len || !llm_answer_parse(found, op->arena, &stored) ||
+	    stored.candidate >= s->request.wish.choice_count ||
+	    !llm_target(op->use, &s->request.choices[stored.candidate], op->arena, &s->first.target,
+			&err))
+		return task_go(t, ask);
+	s->first.answer = stored.answer;
+	if (!ai_output_read(&s->request, &s->first, true, &s->output, &err)) {
+		s->output = (struct ai_output){.content = NULL};
+		return task_go(t, ask);
+	}
+	s->llm = &s->first;
+	s->from_cache = true;
+	return done(op);
 }
 
 static bool write_question(void *arg, const struct llm_target *target, struct llm_question *q,
@@ -164,17 +241,6 @@ static enum task_next failed(struct op_call *op, const struct error *err)
 
 	op->error_extra = llm_error_extra(s->llm, op->arena);
 	return task_fail_as(&op->task, err);
-}
-
-static enum task_next done(struct op_call *op)
-{
-	struct ai_state *s = op->state;
-
-	if (s->output.truncated)
-		warn(op, s, "the answer was cut off at maxTokens");
-	if (s->output.cut)
-		warn(op, s, "the answer was cut to maxLength");
-	return finish(op, s->output.content, finish_name(s->llm->answer.finish));
 }
 
 static enum task_next repair(struct op_call *op, const struct error *err)

@@ -48,7 +48,7 @@ bool llm_answer_parse(struct str text, struct arena *a, struct llm_stored *store
 	*stored = (struct llm_stored){
 		.answer = {.text = str_of(json_get_text(object, "text")),
 			   .reasoning = str_of(json_get_text(object, "reasoning")),
-			   .finish = (enum finish)finish,
+			   .finish = (enum llm_finish)finish,
 			   .detail = json_get_text(object, "detail"),
 			   .request_id = json_get_text(object, "requestId"),
 			   .model = json_get_text(object, "model")},

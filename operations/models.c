@@ -534,6 +534,41 @@ bool model_is_retired(const struct model *m, const char *today)
 	return m->retires && strcmp(m->retires, today) <= 0;
 }
 
+/* ---- limits ---- */
+
+static bool has_concurrency(const cJSON *limits, const char *scope)
+{
+	const cJSON *entry;
+
+	json_each(entry, limits) {
+		const char *of = json_get_text(entry, "scope");
+
+		if (of && strcasecmp(of, scope) == 0 && json_get(entry, "concurrency"))
+			return true;
+	}
+	return false;
+}
+
+const cJSON *models_limits(const struct config *config, struct arena *a)
+{
+	cJSON *limits = config->ai_limits ? json_copy(a, config->ai_limits) : json_array(a);
+
+	for (size_t i = 0; i < config->provider_count; i++) {
+		const struct provider_config *p = &config->providers[i];
+		const struct preset *preset = p->preset ? preset_find(p->preset) : NULL;
+		cJSON *entry;
+
+		if (!p->enabled || !preset || !preset->concurrency ||
+		    has_concurrency(limits, p->id))
+			continue;
+		entry = json_object(a);
+		json_set_text(a, entry, "scope", p->id);
+		json_set_number(a, entry, "concurrency", preset->concurrency);
+		json_push(limits, entry);
+	}
+	return limits;
+}
+
 /* ---- rules and money ---- */
 
 static bool takes(const struct model *m, enum effort e)

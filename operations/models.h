@@ -55,6 +55,10 @@ const struct model *const *models_list(struct models *m, const struct provider_c
 bool model_is_retired(const struct model *m, const char *today);
 void model_today(uint64_t wall_ms, char today[11]);
 
+/* AI_LIMITS, and for a local server without a limit of its own there how many calls at once it can
+ * bear (its preset). */
+const cJSON *models_limits(const struct config *config, struct arena *a);
+
 /* ---- rules ---- */
 
 /* The effort to send: the nearest one that the model takes; without `reason` its lowest. */

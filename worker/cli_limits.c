@@ -2,6 +2,7 @@
 #include "common/config.h"
 #include "common/json.h"
 #include "common/loop.h"
+#include "operations/models.h"
 #include "worker/cli.h"
 #include "worker/cli_file.h"
 #include "worker/cli_queue.h"
@@ -153,7 +154,7 @@ static size_t ask_budgets(struct view *v, const struct redis_value *scopes, stru
 static int limits(struct view *v)
 {
 	const struct config *c = v->q->setup.config;
-	struct str text = c->ai_limits ? json_print(v->a, c->ai_limits) : STR("");
+	struct str text = json_print(v->a, models_limits(c, v->a));
 	struct str *words = arena_array(v->a, struct str, BUDGET_WORDS_MAX);
 	struct error err;
 	const struct limits *rules = limits_parse(v->a, text, &err);

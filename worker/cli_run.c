@@ -6,6 +6,7 @@
 #include "common/digest.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "operations/models.h"
 #include "worker/cli.h"
 #include "worker/cli_file.h"
 #include "worker/door.h"
@@ -120,7 +121,7 @@ static bool make_queue(struct process *p)
 {
 	const struct config *c = p->setup.config;
 	struct arena *a = p->setup.arena;
-	struct str limits = c->ai_limits ? json_print(a, c->ai_limits) : (struct str){NULL, 0};
+	struct str limits = json_print(a, models_limits(c, a));
 	struct error err;
 
 	p->queue_options = (struct queue_options){
@@ -153,6 +154,8 @@ static bool make_queue(struct process *p)
 		return false;
 	}
 	p->queue = queue_new(p->setup.services.loop, &p->queue_options);
+	p->setup.services.cache = queue_redis(p->queue);
+	p->setup.services.cache_prefix = c->queue_prefix;
 	return true;
 }
 

@@ -165,7 +165,7 @@ static bool anthropic_write(const struct llm_question *q, const struct endpoint 
 
 static const struct {
 	const char *name;
-	enum finish finish;
+	enum llm_finish finish;
 } finishes[] = {
 	{"max_tokens",                    FINISH_LENGTH  },
         {"model_context_window_exceeded", FINISH_LENGTH  },

@@ -160,7 +160,7 @@ static bool google_write(const struct llm_question *q, const struct endpoint *e,
 
 static const struct {
 	const char *name;
-	enum finish finish;
+	enum llm_finish finish;
 } finishes[] = {
 	{"STOP",		     FINISH_STOP    },
 	{"MAX_TOKENS",               FINISH_LENGTH  },

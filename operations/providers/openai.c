@@ -177,7 +177,7 @@ static bool openai_write(const struct llm_question *q, const struct endpoint *e,
 
 static const struct {
 	const char *name;
-	enum finish finish;
+	enum llm_finish finish;
 } finishes[] = {
 	{"stop",           FINISH_STOP    },
         {"length",         FINISH_LENGTH  },

@@ -57,7 +57,7 @@ enum effort effort_find(const char *name)
 	return EFFORT_UNSET;
 }
 
-const char *finish_name(enum finish f)
+const char *finish_name(enum llm_finish f)
 {
 	static const char *const names[] = {[FINISH_STOP] = "stop",
 					    [FINISH_LENGTH] = "length",

@@ -188,7 +188,7 @@ const struct preset *preset_find(const char *name); /* "generic" for NULL; NULL:
 
 /* ---- the answer ---- */
 
-enum finish {
+enum llm_finish {
 	FINISH_STOP,
 	FINISH_LENGTH,   /* its own limit, or the window is full */
 	FINISH_FILTERED, /* refused or cut by a filter; text may hold what came before */
@@ -196,7 +196,7 @@ enum finish {
 	FINISH_BROKEN    /* the provider itself calls the answer unusable */
 };
 
-const char *finish_name(enum finish f); /* "stop", "length", ... */
+const char *finish_name(enum llm_finish f); /* "stop", "length", ... */
 
 struct llm_usage {
 	bool known;
@@ -208,7 +208,7 @@ struct llm_usage {
 struct llm_answer {
 	struct str text;
 	struct str reasoning; /* empty: none was given */
-	enum finish finish;
+	enum llm_finish finish;
 	const char *detail; /* the provider's own word: "max_output_tokens", "SAFETY"; or NULL */
 	struct llm_usage usage;
 	const char *request_id, *model; /* or NULL */

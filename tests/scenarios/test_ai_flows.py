@@ -264,3 +264,18 @@ def test_e8_nothing_chosen_costs_nothing(run, simulator, fake_directus):
     result = run(GHOSTWRITER, manual(keys=[]))
     assert result["status"] == "dead" and result["error"]["code"] == "INVALID_PAYLOAD"
     assert simulator.ledger() == []
+
+
+# ---- the cache, which needs Redis ----
+
+def test_the_same_question_is_answered_from_the_cache_and_costs_nothing(queue, worker, simulator):
+    def job(prompt="Say hello."):
+        return {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": prompt, "cache": 60}}
+
+    first, again, other = (queue.run(job(*text))["last"] for text in ((), (), ("Say goodbye.",)))
+    assert again["content"] == first["content"] and again["model"] == "gpt-4.1-mini"
+    assert not first["cached"] and again["cached"] and again["cost"]["total"] == 0 and again["attempts"] == 0
+    assert not other["cached"] and len(simulator.ledger()) == 2
+    uncached = job()
+    uncached["options"]["cache"] = False
+    assert not queue.run(uncached)["last"]["cached"] and len(simulator.ledger()) == 3

@@ -139,6 +139,19 @@ static void a_local_server_is_free_and_its_window_is_its_own(void **state)
 	models_free(m);
 }
 
+static void a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise(void **state)
+{
+	struct config config = {.providers = providers, .provider_count = ARRAY_LEN(providers)};
+	struct error err;
+
+	(void)state;
+	assert_string_equal(json_print(arena, models_limits(&config, arena)).ptr,
+			    "[{\"scope\":\"openai-compatible\",\"concurrency\":1}]");
+	config.ai_limits = json_parse(
+		arena, STR("[{\"scope\":\"openai-compatible\",\"concurrency\":4}]"), &err);
+	assert_true(json_equal(models_limits(&config, arena), config.ai_limits));
+}
+
 static void only_what_is_allowed_may_be_used(void **state)
 {
 	static const char *const items[] = {"gpt-5", "mine"};
@@ -292,6 +305,7 @@ int main(void)
 		cmocka_unit_test(ai_models_overrides_adds_and_names_a_base),
 		cmocka_unit_test(a_bad_ai_models_says_where),
 		cmocka_unit_test(a_local_server_is_free_and_its_window_is_its_own),
+		cmocka_unit_test(a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise),
 		cmocka_unit_test(only_what_is_allowed_may_be_used),
 		cmocka_unit_test(settings_of_directus_count_where_no_variable_does),
 		cmocka_unit_test(a_model_alone_names_its_provider_if_only_one_has_it),

@@ -355,7 +355,7 @@ def test_the_worker_itself_may_write_with_its_own_rights_without_a_signature(dir
     activity = admin.get("/activity", **{"filter[collection][_eq]": "articles", "filter[action][_eq]": "update", "sort": "-id"})
     assert activity[0]["user"] == WORKER_USER
     users = admin.create_flow({**update_flow(), "operations": [{"type": "item-update", "key": "write", "options": {
-        "collection": "directus_users", "key": WORKER_USER, "payload": {"title": "x"}}]})
+        "collection": "directus_users", "key": WORKER_USER, "payload": {"title": "x"}}}]})
     assert refused(lambda: directus.worker.post("/flow-worker/items", {
         "flow": users, "operation": "write", "job": "j", "key": WORKER_USER, "payload": {"title": "x"}, "user": "$worker"})) == (403, "FORBIDDEN")
 

@@ -101,21 +101,24 @@ static const char *without_slash(const char *url, struct arena *a)
 	return arena_strndup(a, url, len);
 }
 
-static bool set_endpoint(struct llm_target *t, struct arena *a, struct error *err)
+bool llm_endpoint(const struct provider_config *p, struct arena *a, struct endpoint *endpoint,
+		  struct error *err)
 {
-	const struct provider_config *p = t->config;
+	const struct provider *provider = provider_find(p->id);
 	const struct preset *preset = &preset_openai;
 	const char *url;
 
+	if (!provider)
+		return fail(err, ERR_NOT_CONFIGURED, "there is no provider '%s'", p->id);
 	if (p->kind == PROVIDER_OPENAI_COMPATIBLE)
 		preset = preset_find(p->preset);
 	if (!preset)
 		return fail(err, ERR_NOT_CONFIGURED, "provider '%s' has the unknown preset '%s'",
 			    p->id, p->preset);
-	url = p->base_url ? p->base_url : default_url(p, t->provider, preset, a);
+	url = p->base_url ? p->base_url : default_url(p, provider, preset, a);
 	if (!url)
 		return fail(err, ERR_NOT_CONFIGURED, "provider '%s' has no base URL", p->id);
-	t->endpoint = (struct endpoint){
+	*endpoint = (struct endpoint){
 		.id = p->id,
 		.base_url = without_slash(url, a),
 		.key = p->api_key,
@@ -177,7 +180,7 @@ bool llm_target(const struct services *use, const struct llm_choice *choice, str
 	t->provider = provider_find(t->config->id);
 	if (!t->provider)
 		return fail(err, ERR_NOT_CONFIGURED, "there is no provider '%s'", t->config->id);
-	if (!set_endpoint(t, a, err))
+	if (!llm_endpoint(t->config, a, &t->endpoint, err))
 		return false;
 	if (choice->credential && !use_credential(use, choice->credential, t, err))
 		return false;

@@ -26,4 +26,8 @@ struct llm_choice {
 bool llm_target(const struct services *use, const struct llm_choice *choice, struct arena *a,
 		struct llm_target *target, struct error *err) NODISCARD;
 
+/* Where a provider is and with which key, without a model. */
+bool llm_endpoint(const struct provider_config *p, struct arena *a, struct endpoint *endpoint,
+		  struct error *err) NODISCARD;
+
 #endif

@@ -76,6 +76,7 @@ struct cli {
 	X(tokens)       \
 	X(config)       \
 	X(connect)      \
+	X(doctor)       \
 	X(version)
 
 #define X(name) extern const struct cli_command cli_##name;

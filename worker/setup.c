@@ -28,38 +28,43 @@ static struct redis_options redis_options_of(const struct config *c)
 	};
 }
 
-bool setup_open(struct setup *s, const struct cli *cli)
+bool setup_make(struct setup *s, const struct config *config, struct arena *a, struct error *err)
 {
 	struct http_options http = {.user_agent = "flow-worker/" FLOW_WORKER_VERSION};
 	struct directus_options directus = {.url = NULL};
-	struct error err;
 
-	*s = (struct setup){.arena = arena_new()};
-	s->config = cli_config_load(cli, s->arena);
-	if (!s->config) {
-		arena_free(s->arena);
+	*s = (struct setup){.arena = a, .config = config};
+	s->services.models = models_new(config, err);
+	if (!s->services.models)
 		return false;
-	}
-	s->services.models = models_new(s->config, &err);
-	if (!s->services.models) {
-		(void)cli_failed(cli, &err);
-		arena_free(s->arena);
-		return false;
-	}
-	http.ca_file = s->config->tls_ca_file;
-	http.deny_list = s->config->import_ip_deny_list;
-	s->redis = redis_options_of(s->config);
-	s->services.config = s->config;
+	http.ca_file = config->tls_ca_file;
+	http.deny_list = config->import_ip_deny_list;
+	s->redis = redis_options_of(config);
+	s->services.config = config;
 	s->services.loop = loop_new();
 	s->services.http = http_new(s->services.loop, &http);
-	if (s->config->directus_url) {
-		directus.url = s->config->directus_url;
-		directus.token = s->config->directus_token;
-		directus.concurrency = (unsigned)s->config->directus_concurrency;
+	if (config->directus_url) {
+		directus.url = config->directus_url;
+		directus.token = config->directus_token;
+		directus.concurrency = (unsigned)config->directus_concurrency;
 		s->services.directus = directus_new(s->services.http, s->services.loop, &directus);
 		s->flows = flows_new(s->services.loop, s->services.directus);
 	}
 	return true;
+}
+
+bool setup_open(struct setup *s, const struct cli *cli)
+{
+	struct arena *a = arena_new();
+	const struct config *config = cli_config_load(cli, a);
+	struct error err;
+
+	if (config && setup_make(s, config, a, &err))
+		return true;
+	if (config)
+		(void)cli_failed(cli, &err);
+	arena_free(a);
+	return false;
 }
 
 void setup_close(struct setup *s)

@@ -20,6 +20,10 @@ struct setup {
 
 /* false: what is wrong has been told; nothing is left open. */
 bool setup_open(struct setup *s, const struct cli *cli) NODISCARD;
+/* The same with a configuration that is there already, in the arena, which becomes the setup's. On
+ * failure the arena stays the caller's. */
+bool setup_make(struct setup *s, const struct config *config, struct arena *a,
+		struct error *err) NODISCARD;
 void setup_close(struct setup *s);
 
 /* With AI_SETTINGS_IMPORT: which models Directus' own AI settings allow. A Directus that does not

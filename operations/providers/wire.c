@@ -79,9 +79,8 @@ static size_t header_count(const struct http_header *list)
 	return count;
 }
 
-static const struct http_header *make_headers(const struct llm_question *q,
-					      const struct endpoint *e,
-					      const struct wire_request *w, struct arena *a)
+const struct http_header *wire_headers(const struct wire_request *w, const struct endpoint *e,
+				       const char *call_id, struct arena *a)
 {
 	const struct http_header *extra = w->extra;
 	struct headers h = {NULL, 0};
@@ -90,7 +89,7 @@ static const struct http_header *make_headers(const struct llm_question *q,
 			     header_count(extra) + header_count(e->headers) + 8);
 	set_header(&h, "Content-Type", "application/json");
 	set_key(&h, e, w->provider, a);
-	set_header(&h, "X-Client-Request-Id", q->call_id);
+	set_header(&h, "X-Client-Request-Id", call_id);
 	for (size_t i = 0; extra && extra[i].name; i++)
 		set_header(&h, extra[i].name, extra[i].value);
 	for (size_t i = 0; e->headers && e->headers[i].name; i++)
@@ -119,7 +118,7 @@ bool wire_write(const struct wire_request *w, const struct llm_question *q,
 	wire_merge(a, w->body, q->options);
 	req->method = "POST";
 	req->url = arena_printf(a, "%s%s", e->base_url, w->path);
-	req->headers = make_headers(q, e, w, a);
+	req->headers = wire_headers(w, e, q->call_id, a);
 	req->body = json_print(a, w->body);
 	return true;
 }

@@ -19,6 +19,10 @@ bool wire_write(const struct wire_request *w, const struct llm_question *q,
 		const struct endpoint *e, struct arena *a, struct http_request *req,
 		struct error *err) NODISCARD;
 
+/* The headers of a request, with the key: what wire_write() sets. call_id may be NULL. */
+const struct http_header *wire_headers(const struct wire_request *w, const struct endpoint *e,
+				       const char *call_id, struct arena *a);
+
 /* Members of `from` join `into`; objects are merged in depth, all else is replaced. */
 void wire_merge(struct arena *a, cJSON *into, const cJSON *from);
 

@@ -16,7 +16,12 @@ class FakeDirectus:
         self.items = {}      # collection -> key as text -> item
         self.flows = {}      # id -> flow as Directus stores it
         self.files = {}      # id -> (type, bytes)
-        self.settings = {}   # the row of directus_settings
+        self.token = None    # the only one that it knows; None: any
+        self.info = {"version": "12.4.0", "rateLimit": False, "ai_providers": []}  # /server/info
+        self.rights = {}     # /permissions/me
+        self.is_admin = False   # of the token's user
+        self.settings = {}      # the row of directus_settings; None: forbidden
+        self.extension = None   # what GET /flow-worker answers; None: not installed; "forbidden": not for this user
         self.transforms = True  # a width of one's own is allowed for /assets
         self.requests = []   # dicts: method, path, query, headers, body, at
         self.broken = None   # (status, body): the answer to everything
@@ -91,19 +96,19 @@ class FakeDirectus:
 
     def answer(self, request):
         if request["path"] == "/server/ping":
-            return 200, "pong"
-        if request["path"] == "/users/me":
-            return 200, {"data": {"id": "worker", "role": "worker"}}
+            return 200, ("text/html; charset=utf-8", b"pong")
+        if self.token and request["headers"].get("authorization") != f"Bearer {self.token}":
+            return INVALID_CREDENTIALS
+        if request["path"] in ABOUT:
+            return ABOUT[request["path"]](self)
         if request["path"].startswith("/flows"):
             return self.answer_flows(request)
-        if request["path"] == "/settings":
-            return 200, {"data": self.settings}
         file = re.fullmatch(r"/(files|assets)/([^/]+)", request["path"])
         if file:
             return self.answer_file(file[1], file[2], request)
         found = re.fullmatch(r"/items/(\w+)(?:/([^/]+))?", request["path"])
         if not found:
-            return 404, {"errors": [{"message": "Route doesn't exist.", "extensions": {"code": "ROUTE_NOT_FOUND"}}]}
+            return NO_ROUTE
         items = self.items.setdefault(found[1], {})
         return self.answer_item(items, found[2], request) if found[2] else self.answer_items(items, request)
 
@@ -183,4 +188,23 @@ def pick(item, query):
     return dict(item) if "*" in fields else {name: item[name] for name in fields if name in item}
 
 
+INVALID_CREDENTIALS = 401, {"errors": [{"message": "Invalid user credentials.", "extensions": {"code": "INVALID_CREDENTIALS"}}]}
+NO_ROUTE = 404, {"errors": [{"message": "Route doesn't exist.", "extensions": {"code": "ROUTE_NOT_FOUND"}}]}
 FORBIDDEN = 403, {"errors": [{"message": "You don't have permission to access this.", "extensions": {"code": "FORBIDDEN"}}]}
+
+
+def _extension(fake):
+    if fake.extension is None:
+        return NO_ROUTE
+    return FORBIDDEN if fake.extension == "forbidden" else (200, {"data": fake.extension})
+
+
+# What Directus tells of itself and of the user who asks.
+ABOUT = {
+    "/users/me": lambda fake: (200, {"data": {"id": "worker", "role": "worker"}}),
+    "/server/info": lambda fake: (200, {"data": fake.info}),
+    "/permissions/me": lambda fake: (200, {"data": fake.rights}),
+    "/policies/me/globals": lambda fake: (200, {"data": {"admin_access": fake.is_admin, "app_access": fake.is_admin}}),
+    "/settings": lambda fake: FORBIDDEN if fake.settings is None else (200, {"data": fake.settings}),
+    "/flow-worker": _extension,
+}

@@ -94,11 +94,12 @@ static const char *model_of(struct arena *a, const struct request *r, const cJSO
 	return arena_strndup(a, at, strcspn(at, ":"));
 }
 
+static const struct refusal bad_key = {"invalid_key", "SIMULATED: Incorrect API key provided.",
+				       NULL, 0, 0};
+
 static const struct refusal *read_question(struct question *q, const struct format *f,
 					   const struct request *r)
 {
-	static const struct refusal bad_key = {
-		"invalid_key", "SIMULATED: Incorrect API key provided.", NULL, 0, 0};
 	static const struct refusal bad_json = {
 		"bad_request", "SIMULATED: We could not parse the JSON body of your request.", NULL,
 		0, 0};
@@ -181,6 +182,31 @@ static struct fault *make_reply(struct reply *reply, const struct format *f, str
 	return fault;
 }
 
+/* Lists of models: keys count here too, and so do faults that name the path. */
+static void handle_models(struct exchange *x, struct reply *reply, struct question *q)
+{
+	const struct request *r = &x->request;
+	const struct format *f = strncmp(r->path, "/v1beta/", 8) == 0     ? &format_gemini
+				 : request_header(r, "anthropic-version") ? &format_messages
+									  : &format_chat;
+	static const struct refusal no_route = {"not_found", "SIMULATED: no such route", NULL, 0,
+						0};
+	struct refusal refusal;
+	struct fault *fault;
+
+	q->model = "";
+	fault = faults_match(x, "models", q);
+	if (!key_is_good(r))
+		reply_refusal(reply, f, &bad_key);
+	else if (!models_handle(x, reply))
+		reply_refusal(reply, &format_chat, &no_route);
+	else if (fault)
+		(void)fault_replaces(fault, reply, f, &refusal);
+	if (fault)
+		fault_change(fault, reply, f);
+	deliver(&x->script, reply, fault);
+}
+
 void provider_handle(struct exchange *x, struct reply *reply)
 {
 	const struct format *f = format_find(x->request.path);
@@ -190,11 +216,7 @@ void provider_handle(struct exchange *x, struct reply *reply)
 	struct fault *fault;
 
 	if (!f || strcmp(x->request.method, "POST") != 0) {
-		if (!models_handle(x, reply))
-			reply_refusal(reply, &format_chat,
-				      &(struct refusal){"not_found", "SIMULATED: no such route",
-							NULL, 0, 0});
-		deliver(&x->script, reply, NULL);
+		handle_models(x, reply, &q);
 		return;
 	}
 	q.model = model_of(x->arena, &x->request, q.body);

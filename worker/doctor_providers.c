@@ -247,7 +247,7 @@ static void check_model(struct doctor *d, const struct provider_config *p, const
 			   arena_printf(d->arena,
 					"choose another model in %s: `flow-worker models`", where),
 			   "model '%s' of %s was shut down on %s", id, p->id, m->retires);
-	else if (!models_allowed(d->setup.services.models, p, m, &err))
+	else if (!models_allowed(d->setup.services.models, p, m, d->arena, &err))
 		doctor_bad(d,
 			   arena_printf(d->arena, "add it to %s_ALLOWED_MODELS, or correct %s",
 					prefix_of(d, p), where),

@@ -115,7 +115,7 @@ static void check_reach(struct doctor *d)
 	options->connect_timeout_ms = REDIS_WAIT_MS / 2;
 	d->redis = redis_new(d->setup.services.loop, options);
 	redis_on_change(d->redis, changed, d);
-	scripts_init(&d->scripts, d->config->queue_prefix);
+	scripts_init(&d->scripts, d->redis, d->config->queue_prefix);
 	d->scripts.timeout_ms = REDIS_WAIT_MS;
 	if (ask(d, &c, "PING") || strcmp(c.call.err.detail, "NOPERM") == 0) {
 		d->has_redis = true;
@@ -398,7 +398,7 @@ static const struct redis_value *report(struct doctor *d)
 	const struct str words[] = {word_of(d->arena, 1), word_of(d->arena, 0)};
 	struct redis_call c;
 
-	script_start(&d->scripts, d->redis, &c, d->arena, SCRIPT_REPORT, ARRAY_LEN(words), words);
+	script_start(&d->scripts, &c, d->arena, SCRIPT_REPORT, ARRAY_LEN(words), words);
 	setup_wait(&d->setup, &c.call);
 	return c.call.err.code == ERR_OK && c.reply->count > REPORT_PAUSED ? c.reply : NULL;
 }

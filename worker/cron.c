@@ -1,5 +1,6 @@
 #include "worker/cron.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -91,29 +92,35 @@ static struct str cut(struct str *rest, char at)
 	return head;
 }
 
-/* "*", "5", "1-5", each with "/2" behind it or not. */
+/* "5", "1-5"; *last stays as it is where a step says how far it goes. */
+static bool read_range(const struct field *f, struct str text, bool has_step, int *first, int *last)
+{
+	struct str to = text, from = cut(&to, '-');
+
+	if (!read_value(f, from, first))
+		return false;
+	if (!has_step)
+		*last = *first;
+	if (to.ptr && !read_value(f, to, last))
+		return false;
+	if (f == &fields[WEEKDAY] && *last == 0 && *first > 0)
+		*last = 7; /* FRI-SUN */
+	return *last >= *first;
+}
+
+/* "*" or a range, each with "/2" behind it or not. */
 static bool read_item(const struct field *f, struct str item, uint64_t *bits)
 {
-	struct str step = item, range = cut(&step, '/'), to = range, from = cut(&to, '-');
-	int first = f->min, last = f->max, every = 1;
 	const struct field step_field = {"step", 1, 1000, NULL};
+	struct str step = item, range = cut(&step, '/');
+	int first = f->min, last = f == &fields[WEEKDAY] ? 6 : f->max, every = 1;
 
-	if (f == &fields[WEEKDAY])
-		last = 6;
 	if (step.ptr && !read_value(&step_field, step, &every))
 		return false;
-	if (!str_is(range, "*") && !str_is(range, "?")) {
-		if (!read_value(f, from, &first))
-			return false;
-		if (!step.ptr)
-			last = first;
-		if (to.ptr && !read_value(f, to, &last))
-			return false;
-		if (f == &fields[WEEKDAY] && last == 0 && first > 0)
-			last = 7; /* FRI-SUN */
-		if (last < first)
-			return false;
-	}
+	if (!str_is(range, "*") && !str_is(range, "?") &&
+	    !read_range(f, range, step.ptr != NULL, &first, &last))
+		return false;
+	assert(first >= 0 && every >= 1); /* the field's limits say so */
 	for (int i = first; i <= last; i += every)
 		*bits |= (uint64_t)1 << (f == &fields[WEEKDAY] ? i % 7 : i);
 	return true;

@@ -56,46 +56,78 @@ static bool read_amount(struct reader *r, const cJSON *json, const char *name, d
 	return true;
 }
 
-static bool read_flow(struct reader *r)
+/* ---- what is to be done: a job has one of these members ---- */
+
+static bool take_flow(struct reader *r, const cJSON *given)
 {
-	static const char *const shapes[] = {"operation", "operations", "flow", "batch"};
 	struct job *job = r->job;
-	const cJSON *flow = member(r->json, "flow"), *given = NULL;
-	size_t count = 0;
+
+	job->flow = flow_parse(job->arena, given, FLOW_OF_JOB, r->err);
+	if (job->flow && !job->flow->first)
+		return fail(r->err, ERR_INVALID_JOB, "the flow has no operations");
+	return job->flow != NULL;
+}
+
+static bool read_operation(struct reader *r, const cJSON *given)
+{
+	cJSON *list = json_array(r->job->arena);
+
+	(void)given; /* its type: options, key and id stand beside it */
+	json_push(list, json_share(r->job->arena, r->json));
+	return take_flow(r, list);
+}
+
+static bool read_operations(struct reader *r, const cJSON *given)
+{
+	return cJSON_IsArray(given) ? take_flow(r, given)
+				    : wrong_type(r, "operations", given, "an array");
+}
+
+static bool read_flow(struct reader *r, const cJSON *given)
+{
+	if (cJSON_IsObject(given))
+		return take_flow(r, given);
+	if (!cJSON_IsString(given))
+		return wrong_type(r, "flow", given, "a flow's id or name, or a flow object");
+	if (!given->valuestring[0])
+		return fail(r->err, ERR_INVALID_JOB, "'flow' is empty");
+	r->job->flow_name = given->valuestring;
+	return true;
+}
+
+static bool read_batch(struct reader *r, const cJSON *given)
+{
+	struct job *job = r->job;
+
+	job->is_batch = true;
+	job->rendered = true; /* templates in it are for the items */
+	job->flow = batch_flow(job->arena, given, r->err);
+	return job->flow != NULL;
+}
+
+static bool read_work(struct reader *r)
+{
+	static const struct {
+		const char *name;
+		bool (*read)(struct reader *r, const cJSON *given);
+	} shapes[] = {
+		{"operation",  read_operation },
+		{"operations", read_operations},
+		{"flow",       read_flow      },
+		{"batch",      read_batch     }
+        };
+	size_t count = 0, found = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
-		if (member(r->json, shapes[i])) {
-			given = member(r->json, shapes[i]);
+		if (member(r->json, shapes[i].name)) {
+			found = i;
 			count++;
 		}
 	if (count != 1)
 		return fail(r->err, ERR_INVALID_JOB,
 			    "a job has one of 'operation', 'operations', 'flow', 'batch'; found %s",
 			    count ? "more than one" : "none");
-	if (member(r->json, "batch")) {
-		job->is_batch = true;
-		job->rendered = true; /* templates in it are for the items */
-		job->flow = batch_flow(job->arena, given, r->err);
-		return job->flow != NULL;
-	}
-	if (member(r->json, "operation")) {
-		cJSON *list = json_array(job->arena);
-
-		json_push(list, json_share(job->arena, r->json));
-		given = list;
-	}
-	if (cJSON_IsString(flow)) {
-		if (!flow->valuestring[0])
-			return fail(r->err, ERR_INVALID_JOB, "'flow' is empty");
-		job->flow_name = flow->valuestring;
-		return true;
-	}
-	if (flow && !cJSON_IsObject(flow))
-		return wrong_type(r, "flow", flow, "a flow's id or name, or a flow object");
-	job->flow = flow_parse(job->arena, given, FLOW_OF_JOB, r->err);
-	if (job->flow && !job->flow->first)
-		return fail(r->err, ERR_INVALID_JOB, "the flow has no operations");
-	return job->flow != NULL;
+	return shapes[found].read(r, member(r->json, shapes[found].name));
 }
 
 static bool read_data(struct reader *r)
@@ -203,7 +235,7 @@ static bool read_job(struct reader *r, struct str body, const struct config *con
 		return fail(r->err, ERR_INVALID_JOB, "a job is an object, found %s",
 			    json_type_name(r->json));
 	return check_sign(r, body, config->worker_job_secret) && read_data(r) && read_settings(r) &&
-	       read_flow(r);
+	       read_work(r);
 }
 
 struct job *job_parse(struct str body, const char *id, const struct config *config,

@@ -16,18 +16,27 @@ static bool wrong(const cJSON *json, const char *name, const char *expected, str
 		    expected);
 }
 
-static bool read_choice(const cJSON *json, const char *name, const char *const *choices,
-			size_t count, size_t *choice, const char *expected, struct error *err)
+/* The index of a member's text in choices ("one|skip|all"), 0 where it is not given. */
+static bool read_choice(const cJSON *json, const char *name, const char *choices, size_t *choice,
+			struct error *err)
 {
 	const char *text = json_get_text(json, name);
+	struct str rest = str_of(choices);
 
 	*choice = 0;
 	if (!json_get(json, name))
 		return true;
-	for (; text && *choice < count; (*choice)++)
-		if (strcmp(text, choices[*choice]) == 0)
+	for (size_t i = 0; text && rest.len; i++) {
+		const char *bar = memchr(rest.ptr, '|', rest.len);
+		struct str one = {rest.ptr, bar ? (size_t)(bar - rest.ptr) : rest.len};
+
+		if (str_is(one, text)) {
+			*choice = i;
 			return true;
-	return wrong(json, name, expected, err);
+		}
+		rest = bar ? (struct str){bar + 1, rest.len - one.len - 1} : (struct str){NULL, 0};
+	}
+	return wrong(json, name, choices, err);
 }
 
 static bool read_jitter(const cJSON *json, struct schedule *s, struct error *err)
@@ -61,8 +70,6 @@ static bool read_rest(const cJSON *json, struct schedule *s, struct error *err)
 
 bool schedule_parse(const cJSON *json, struct schedule *s, struct error *err)
 {
-	static const char *const missed[] = {"one", "skip", "all"};
-	static const char *const overlap[] = {"skip", "queue"};
 	struct schedule made = {.id = json_get_text(json, "id")};
 	size_t choice;
 	struct error why;
@@ -74,12 +81,10 @@ bool schedule_parse(const cJSON *json, struct schedule *s, struct error *err)
 		return wrong(json, "cron", "an expression like '15 2 * * *'", err);
 	if (!cron_parse(&made.cron, made.expression, json_get_text(json, "timeZone"), &why))
 		return fail(err, why.code, "schedule '%.64s': %s", made.id, why.text);
-	if (!read_choice(json, "missed", missed, ARRAY_LEN(missed), &choice, "one, skip or all",
-			 err))
+	if (!read_choice(json, "missed", "one|skip|all", &choice, err))
 		return false;
 	made.missed = choice == 0 ? MISSED_ONE : choice == 1 ? MISSED_SKIP : MISSED_ALL;
-	if (!read_choice(json, "overlap", overlap, ARRAY_LEN(overlap), &choice, "skip or queue",
-			 err))
+	if (!read_choice(json, "overlap", "skip|queue", &choice, err))
 		return false;
 	made.overlap_skip = choice == 0;
 	if (!read_rest(json, &made, err))

@@ -22,7 +22,7 @@ ARTICLE = {
                "from baker's yeast for two.",
 }
 MAY = [("articles", "read"), ("articles", "create"), ("articles", "update"), ("directus_files", "read"),
-       ("directus_flows", "read"), ("directus_operations", "read")]
+       ("directus_notifications", "create"), ("directus_flows", "read"), ("directus_operations", "read")]
 
 
 def step(text):

@@ -198,6 +198,7 @@ class Directus:
         may = [
             ("articles", "read", ["*"]), ("articles", "update", list(fields)), ("articles", "create", list(fields)),
             ("directus_files", "read", ["*"]),
+            ("directus_notifications", "create", ["*"]),
             ("directus_flows", "read", ["*"]), ("directus_operations", "read", ["*"]),
         ]
         policy = self.admin.post("/policies", {

@@ -179,3 +179,23 @@ def test_from_an_event_in_directus_to_the_workers_run_and_back(admin, simulator,
     assert wait_for(lambda: admin.flow_runs(target), "the run is in the log")[0]["activity"]["user"] == me
     revision = admin.get("/activity", **{"filter[collection][_eq]": "articles", "filter[action][_eq]": "update", "sort": "-id"})[0]
     assert revision["user"] == me
+
+
+def test_a_manual_flow_in_the_studio_runs_a_batch_over_the_chosen_items(admin, simulator, me):
+    target = admin.create_flow({"name": "each", "trigger": "operation", "options": {}, "operations": [
+        {"type": "ai-generate", "key": "ask", "options": {"model": "gpt-4.1", "prompt": "About {{$trigger.payload.title}}"}, "resolve": "write"},
+        {"type": "item-update", "key": "write", "options": {
+            "collection": "articles", "key": "{{$trigger.key}}", "payload": {"meta_description": "{{ask.content}}"}}}]})
+    flow = admin.create_flow({"name": "batch", "trigger": "manual", "options": {"collections": ["articles"]}, "operations": [
+        {"type": "flow-worker-batch", "key": "each", "options": {
+            "collection": "articles", "flow": target, "keys": "{{$trigger.body.keys}}", "name": "Chosen"}}]})
+    chosen = [i["id"] for i in admin.post("/items/articles", [{"title": f"no. {n}"} for n in range(3)])]
+    other = admin.post("/items/articles", {"title": "not chosen"})["id"]
+    admin.post(f"/flows/trigger/{flow}", {"collection": "articles", "keys": chosen})
+    for n, key in enumerate(chosen):
+        text = wait_for(lambda: admin.get(f"/items/articles/{key}")["meta_description"], "the description", 60)
+        assert f"About no. {n}" in text
+    assert admin.get(f"/items/articles/{other}")["meta_description"] is None
+    told = wait_for(lambda: admin.get("/notifications", **{"filter[recipient][_eq]": me, "sort": "-id"}), "the notification", 60)[0]
+    assert "Chosen" in told["subject"] + told["message"]
+    assert "3" in told["message"]

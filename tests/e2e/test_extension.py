@@ -209,6 +209,7 @@ def test_a_batch_over_the_chosen_items_is_one_job(admin, answerer):
     assert taken["lane"] == "2"
     assert taken["job"]["batch"] == {
         "collection": "articles", "flow": target, "budget": 2.5, "limit": 100, "name": "Alle",
+        "notify": admin.get("/users/me")["id"],
         "filter": {"_and": [{"title": {"_nnull": True}}, {"id": {"_in": keys}}]}}
 
 

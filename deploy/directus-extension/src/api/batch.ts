@@ -15,6 +15,8 @@ interface BatchOptions {
 	concurrency?: number | string | null;
 	name?: string | null;
 	onlyChanged?: boolean | null;
+	ifUnchanged?: boolean | null;
+	notify?: boolean | null;
 }
 
 function positive(value: unknown, what: string): number | undefined {
@@ -43,6 +45,7 @@ export default defineOperationApi<BatchOptions>({
 		const filters: unknown[] = [jsonOption(options.filter, 'The filter')].filter((filter) => filter && Object.keys(filter).length > 0);
 		if (options.keys !== null && options.keys !== undefined && options.keys !== '') filters.push({ [primary]: { _in: list(options.keys) } });
 		const fields = list(options.fields);
+		const { accountability, trigger, chain } = surroundings(context);
 		const batch = {
 			collection, flow,
 			filter: filters.length > 1 ? { _and: filters } : (filters[0] ?? {}),
@@ -52,8 +55,9 @@ export default defineOperationApi<BatchOptions>({
 			concurrency: positive(options.concurrency, 'The concurrency'),
 			name: options.name || undefined,
 			onlyChanged: options.onlyChanged || undefined,
+			ifUnchanged: options.ifUnchanged || undefined,
+			notify: options.notify === false ? undefined : (accountability?.['user'] ?? undefined),
 		};
-		const { accountability, trigger, chain } = surroundings(context);
 		return send({ job: { batch, trigger, accountability, chain }, tenant: flow, lane: '2', wait: false }, context);
 	},
 });

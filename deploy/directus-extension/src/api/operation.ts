@@ -84,7 +84,7 @@ function cause(accountability: Record<string, unknown> | null): { id: string; de
 }
 
 /** What every job says about the run it comes from. */
-export function surroundings(context: Context): { trigger: unknown; accountability: unknown; data: Chain; chain?: object } {
+export function surroundings(context: Context): { trigger: unknown; accountability: Record<string, unknown> | null; data: Chain; chain?: object } {
 	const { $trigger, $accountability, $env: _, ...rest } = context.data;
 	const accountability = scrubAccountability($accountability);
 	return { trigger: scrub($trigger ?? null), accountability, data: scrub(rest) as Chain, chain: cause(accountability) };

@@ -23,5 +23,7 @@ export default defineOperationApp({
 		field('concurrency', 'integer', t('concurrency'), { interface: 'input', options: { min: 1 } }),
 		field('name', 'string', t('name'), { interface: 'input' }),
 		field('onlyChanged', 'boolean', t('only_changed'), { interface: 'boolean', options: { label: t('only_changed_label') } }),
+		field('ifUnchanged', 'boolean', t('if_unchanged'), { interface: 'boolean', options: { label: t('if_unchanged_label') } }),
+		field('notify', 'boolean', t('notify'), { interface: 'boolean', options: { label: t('notify_label') } }, true),
 	],
 });

@@ -64,6 +64,10 @@ const en = {
 	name: 'Name of the Batch',
 	only_changed: 'Only Changed Items',
 	only_changed_label: 'Leave out what was done with the same input',
+	if_unchanged: 'Newer Edits',
+	if_unchanged_label: 'Leave items alone that somebody has edited meanwhile',
+	notify: 'At the End',
+	notify_label: 'Tell whoever started it, with the numbers',
 };
 
 type Texts = Record<keyof typeof en, string>;
@@ -132,6 +136,10 @@ const de: Texts = {
 	name: 'Name des Batches',
 	only_changed: 'Nur geänderte Einträge',
 	only_changed_label: 'Lässt aus, was mit derselben Eingabe schon erledigt ist',
+	if_unchanged: 'Neuere Änderungen',
+	if_unchanged_label: 'Einträge in Ruhe lassen, die inzwischen jemand geändert hat',
+	notify: 'Am Ende',
+	notify_label: 'Wer ihn gestartet hat, bekommt die Zahlen',
 };
 
 const languages: Record<string, Texts> = { en, de };

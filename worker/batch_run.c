@@ -380,7 +380,7 @@ static enum task_next looked(struct task *t)
 	if (strcmp(s->now.state, "running") != 0)
 		return task_end(t);
 	open = s->now.fed - u64_min(s->now.fed, s->now.ended);
-	if (s->now.cursor >= s->now.total)
+	if (s->now.cursor >= s->now.length)
 		return open == 0 ? task_go(t, tell) : wait_for_items(s);
 	room = s->batch.concurrency - u64_min(open, s->batch.concurrency);
 	/* Few at a time would cost a request of Directus for few items. */
@@ -388,7 +388,7 @@ static enum task_next looked(struct task *t)
 		return wait_for_items(s);
 	if (s->pages >= PAGES_AT_ONCE)
 		return park(s, 0);
-	s->count = (size_t)u64_min(u64_min(room, s->at_once), s->now.total - s->now.cursor);
+	s->count = (size_t)u64_min(u64_min(room, s->at_once), s->now.length - s->now.cursor);
 	return task_go(t, rows);
 }
 

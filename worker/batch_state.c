@@ -41,9 +41,10 @@ static const struct {
 	{"cursor",      offsetof(struct batch_state, cursor)     },
 	{"fed",         offsetof(struct batch_state, fed)        },
 	{"gone",        offsetof(struct batch_state, gone)       },
-	{"total",       offsetof(struct batch_state, total)      },
+	{"total",       offsetof(struct batch_state, length)     },
 	{"budget",      offsetof(struct batch_state, budget_nano)},
 	{"unkept",      offsetof(struct batch_state, unkept)     },
+	{"again",       offsetof(struct batch_state, again)      },
 	{"n:done",      offsetof(struct batch_state, done)       },
 	{"n:skipped",   offsetof(struct batch_state, skipped)    },
 	{"n:conflict",  offsetof(struct batch_state, conflict)   },
@@ -80,6 +81,7 @@ bool batch_state_read(struct arena *a, const struct redis_value *reply, struct b
 	jobs = &reply->items[LOOK_JOBS];
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		*(uint64_t *)(void *)((char *)s + counts[i].at) = number_of(batch, counts[i].name);
+	s->total = s->length - u64_min(s->length, s->again);
 	s->id = text_of(a, batch, "id");
 	s->name = text_of(a, batch, "name");
 	s->collection = text_of(a, batch, "collection");

@@ -10,7 +10,9 @@ struct batch_state {
 	/* listing running paused budget done cancelled; failed: nobody drives it, `error` says why */
 	const char *state, *job, *error;
 	uint64_t created_ms, ended_ms;
-	uint64_t total;       /* on the list, as far as it is known */
+	uint64_t length;      /* of the list, when it is complete */
+	uint64_t again;       /* how many are on it a second time */
+	uint64_t total;       /* items */
 	uint64_t cursor, fed; /* looked at; given to the door */
 	uint64_t ended;       /* items that have ended */
 	uint64_t gone;        /* not there any more, or not matching, when they were looked at */

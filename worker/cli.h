@@ -68,6 +68,7 @@ struct cli {
 	X(exec)         \
 	X(render)       \
 	X(check)        \
+	X(batch)        \
 	X(cron)         \
 	X(jobs)         \
 	X(status)       \

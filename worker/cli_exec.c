@@ -1,12 +1,12 @@
 /* flow-worker exec: one job here and now, without Redis. */
 #include "common/config.h"
 #include "common/digest.h"
-#include "common/http.h"
 #include "common/loop.h"
 #include "common/secrets.h"
 #include "worker/cli.h"
 #include "worker/cli_file.h"
 #include "worker/cli_job.h"
+#include "worker/cli_show.h"
 #include "worker/exec_journal.h"
 #include "worker/exec_spawner.h"
 #include "worker/flows.h"
@@ -25,35 +25,6 @@ static const struct cli_option options[] = {
 	[DRY_RUN] = {"dry-run",				   NULL, "call no provider and write nothing: show the requests"},
 	{0						   },
 };
-
-/* ---- a dry run ---- */
-
-struct shower {
-	struct dry_run dry_run;
-	struct arena *arena;
-};
-
-static void show(struct dry_run *d, const struct http_request *request)
-{
-	struct shower *s = container_of(d, struct shower, dry_run);
-	struct arena *a = s->arena;
-	cJSON *line = json_object(a), *headers = json_object(a), *body;
-	struct error err;
-	struct str text;
-
-	for (const struct http_header *h = request->headers; h && h->name; h++)
-		json_set_text(a, headers, h->name, h->value);
-	body = json_parse_rounding(a, request->body, &err);
-	json_set_text(a, line, "method", request->method);
-	json_set_text(a, line, "url", request->url);
-	json_set(a, line, "headers", headers);
-	json_set(a, line, "body", body ? body : json_str(a, request->body));
-	secrets_mask_json(a, line);
-	text = json_print(a, line);
-	(void)fwrite(text.ptr, 1, text.len, stdout);
-	(void)putchar('\n');
-	(void)fflush(stdout);
-}
 
 /* ---- the run ---- */
 
@@ -87,7 +58,7 @@ static int refuse(struct arena *a, const char *id, const struct error *err)
 
 static int exec_job(struct setup *s, struct str text, bool dry_run)
 {
-	struct shower shower = {.dry_run.show = show, .arena = s->arena};
+	struct cli_show shower;
 	struct exec_journal journal;
 	struct exec_spawner spawner;
 	struct run_options with = {.use = &s->services, .attempt = 1};
@@ -101,6 +72,7 @@ static int exec_job(struct setup *s, struct str text, bool dry_run)
 	if (!with.job)
 		return refuse(s->arena, id, &err);
 	exec_journal_init(&journal, s->services.loop);
+	cli_show_init(&shower, s->arena);
 	if (dry_run)
 		s->services.dry_run = &shower.dry_run;
 	with.journal = &journal.journal;

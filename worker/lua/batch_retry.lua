@@ -1,16 +1,35 @@
--- batch_retry: items of a batch run again. Go on with batch_set resume.
+-- batch_retry: items of a batch that failed, or were cancelled, run again. Go on with batch_set resume.
 -- ARGV: batch, fresh 0|1 (what they have paid for is forgotten), keys of items
 -- Reply: how many wait again.
 -- Sent twice: those that wait already are left alone.
+--
+-- A job that has an answer goes on behind it, so that it is not paid twice, unless the answer is what was
+-- wrong. Any other item is read again: it may have been mended, or changed.
 local batch, fresh = ARGV[1], ARGV[2] == '1'
 local bat, again = K('bat:' .. batch), 0
+local BADLY = {failed = true, conflict = true, cancelled = true}
 
--- The job is gone (cancelled, purged): its key goes to the end of the list.
-local function list_again(id, item)
+local function has_answer(id)
+  for _, name in ipairs(call('HKEYS', K('s:' .. id))) do
+    if name:sub(1, 7) == 'answer:' then
+      return true
+    end
+  end
+  return false
+end
+
+local function read_again(id, item)
   local row = call('HGET', bat, 'input') and call('LINDEX', K('bk:' .. batch), tonumber(item) - 1)
-  call('DEL', K('res:' .. id), K('log:' .. id))
+  local state = call('HGET', K('j:' .. id), 'state')
+  if state then
+    count_batch(batch, state, '')
+    call('ZREM', K('dead'), id)
+    call('ZREM', K('quar'), id)
+  end
+  call('DEL', K('j:' .. id), K('b:' .. id), K('s:' .. id), K('res:' .. id), K('log:' .. id))
   call('RPUSH', K('bk:' .. batch), row or cjson.encode(item))
   call('HINCRBY', bat, 'total', 1)
+  call('HINCRBY', bat, 'again', 1)
   call('HINCRBY', bat, 'fed', -1)
 end
 
@@ -18,9 +37,10 @@ for i = 3, #ARGV do
   local item = ARGV[i]
   local id = batch .. '#' .. item
   local record = cjson.decode(call('HGET', K('bi:' .. batch), item) or '["done"]')
-  if record[1] == 'failed' or record[1] == 'conflict' or record[1] == 'cancelled' then
-    if not retry_job(id, fresh or ITEM_FAULTS[record[2]]) then
-      list_again(id, item)
+  if BADLY[record[1]] then
+    local keep = not fresh and not ITEM_FAULTS[record[2]] and record[1] == 'failed' and has_answer(id)
+    if not keep or not retry_job(id, false) then
+      read_again(id, item)
     end
     forget_item(batch, item)
     again = again + 1

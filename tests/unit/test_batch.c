@@ -115,6 +115,7 @@ static void an_estimate_from_equal_samples_is_sharp_and_from_one_it_is_wide(void
 static const struct {
 	const char *json, *error; /* NULL: it is good */
 } batches[] = {
+  /* clang-format off */
 	{"{\"collection\":\"articles\"," FLOW "}", NULL                          },
 	{"{\"collection\":\"articles\",\"flow\":\"a "
 	 "name\",\"budget\":2.5,\"limit\":10,\"fields\":[\"title\"]}",					 NULL            },
@@ -134,6 +135,7 @@ static const struct {
 	{"{\"collection\":\"articles\",\"onlyChanged\":\"yes\"," FLOW "}",
 	 "'onlyChanged' is string"},
 	{"[]",					"expected an object"												     },
+  /* clang-format on */
 };
 
 static void a_batch_says_what_is_wrong_with_it(void **state)

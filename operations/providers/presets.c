@@ -13,7 +13,6 @@ const struct preset preset_openai = {
 	.effort = true,
 	.detail = true,
 	.pdf_file = true,
-	.call_id = true,
 	.responses = true,
 };
 
@@ -22,7 +21,6 @@ static const struct preset generic = {
 	.name = "generic",
 	.auth = AUTH_BEARER,
 	.max_tokens_name = "max_tokens",
-	.call_id = true,
 };
 
 static const struct preset azure = {
@@ -34,7 +32,6 @@ static const struct preset azure = {
 	.effort = true,
 	.detail = true,
 	.pdf_file = true,
-	.call_id = true,
 	.responses = true,
 };
 
@@ -48,7 +45,6 @@ static const struct preset mistral = {
 	.effort = true,
 	.effort_high_or_none = true,
 	.pdf_url = true,
-	.call_id = true,
 };
 
 /* Loads the model at the first call; cuts a prompt that is longer than its window. */
@@ -60,7 +56,6 @@ static const struct preset ollama = {
 	.usage_in_stream = true,
 	.schema = true,
 	.effort = true,
-	.call_id = true,
 	.context_option = true,
 	.cuts_silently = true,
 	.is_free = true,
@@ -76,7 +71,6 @@ static const struct preset lmstudio = {
 	.max_tokens_name = "max_tokens",
 	.usage_in_stream = true,
 	.schema = true,
-	.call_id = true,
 	.cuts_silently = true,
 	.is_free = true,
 	.concurrency = 1,
@@ -90,7 +84,6 @@ static const struct preset llamacpp = {
 	.max_tokens_name = "max_tokens",
 	.usage_in_stream = true,
 	.schema = true,
-	.call_id = true,
 	.is_free = true,
 	.concurrency = 1,
 	.patience_ms = 600000,
@@ -102,7 +95,6 @@ static const struct preset vllm = {
 	.max_tokens_name = "max_tokens",
 	.usage_in_stream = true,
 	.schema = true,
-	.call_id = true,
 	.is_free = true,
 };
 

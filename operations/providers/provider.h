@@ -173,7 +173,6 @@ struct preset {
 	bool effort_high_or_none;    /* ... but only these two */
 	bool detail;                 /* takes the detail of a picture */
 	bool pdf_file, pdf_url;      /* PDF as a file part, as a document_url */
-	bool call_id;                /* takes X-Client-Request-Id */
 	bool responses;              /* has /responses, for models that need it */
 	bool context_option;         /* takes options.num_ctx */
 	bool cuts_silently;          /* a prompt that is too long is cut without a word */

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from processes import wait_for
+
 ARTICLE = {
     "event": "articles.items.create", "collection": "articles", "key": 42,
     "payload": {"title": "Slow-fermented rye", "content": "<p>Our \"house\" rye takes 36&nbsp;hours.</p>", "status": "draft"}}
@@ -279,3 +281,16 @@ def test_the_same_question_is_answered_from_the_cache_and_costs_nothing(queue, w
     uncached = job()
     uncached["options"]["cache"] = False
     assert not queue.run(uncached)["last"]["cached"] and len(simulator.ledger()) == 3
+
+
+def test_a_long_wait_holds_no_slot(queue, start_worker, simulator):
+    start_worker(WORKER_CONCURRENCY=1)
+    simulator.fault("error", kind="rate_limit", retry_after_ms=90000, format="chat")
+
+    def job(provider, model):
+        return {"operation": "ai-generate", "options": {"provider": provider, "model": model, "prompt": "Say hello."}}
+
+    waits = queue.enqueue(job("openai", "gpt-4.1-mini"))
+    wait_for(lambda: simulator.ledger(call=waits), "the provider is asked")
+    assert queue.run(job("anthropic", "claude-sonnet-4-6"))["status"] == "done"
+    assert queue.client.get(f"{queue.prefix}res:{waits}") is None and len(simulator.ledger(call=waits)) == 1

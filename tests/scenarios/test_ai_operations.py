@@ -300,6 +300,20 @@ def test_faults_inside_a_stream(ask, simulator, provider):
     assert code(result) == "PROVIDER_UNAVAILABLE"
 
 
+def test_a_provider_may_say_that_trying_again_is_of_no_use(ask, simulator):
+    simulator.fault("error", kind="server_error", headers={"x-should-retry": "false"}, times=-1)
+    assert code(ask(prompt="Say hello.")) == "PROVIDER_UNAVAILABLE" and len(simulator.ledger()) == 1
+
+
+def test_a_call_that_may_have_been_paid_is_held_if_that_is_wanted(ask, simulator):
+    simulator.fault("cut", after=40, times=-1)
+    result = ask(prompt="Say hello.", onAmbiguous="hold")
+    assert result["status"] == "quarantined" and len(simulator.ledger()) == 1
+    simulator.reset()
+    simulator.fault("error", kind="rate_limit", retry_after_ms=20)  # refused at the door: not paid
+    assert last(ask(prompt="Say hello.", onAmbiguous="hold"))
+
+
 def test_a_parameter_that_is_refused_is_left_out_once(ask, simulator):
     simulator.fault("error", kind="unsupported_parameter", param="temperature",
                     message="Unsupported parameter: 'temperature' is not supported with this model.")

@@ -7,6 +7,7 @@
 
 enum { FOUND_MAX = 600 };
 
+PRINTF(4, 0)
 static void add(struct doctor *d, enum doctor_level level, const char *fix, const char *format,
 		va_list args)
 {

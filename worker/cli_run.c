@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "operations/models.h"
+#include "worker/bus.h"
 #include "worker/cli.h"
 #include "worker/cli_file.h"
 #include "worker/door.h"
@@ -14,8 +15,11 @@
 #include "worker/limits.h"
 #include "worker/metrics.h"
 #include "worker/offer.h"
+#include "worker/on_dead.h"
+#include "worker/outbox.h"
 #include "worker/queue.h"
 #include "worker/queue_metrics.h"
+#include "worker/run_logs.h"
 #include "worker/schedules.h"
 #include "worker/setup.h"
 #include "worker/worker.h"
@@ -39,6 +43,11 @@ struct process {
 	struct door_jobs door_jobs;
 	struct call starting; /* the queue */
 	struct offer offer;
+	struct bus bus;
+	const char *name; /* of this worker */
+	struct outbox *outbox;
+	struct on_dead *on_dead;
+	struct run_logs *logs;
 	bool started, stopping, stopped;
 	int status;
 };
@@ -127,7 +136,7 @@ static bool make_queue(struct process *p)
 	p->queue_options = (struct queue_options){
 		.redis = &p->setup.redis,
 		.prefix = c->queue_prefix,
-		.worker = worker_name(a),
+		.worker = p->name,
 		.version = FLOW_WORKER_VERSION,
 		.slots = (uint32_t)c->worker_concurrency,
 		.lease_ms = (uint32_t)c->worker_lease_ms,
@@ -140,6 +149,7 @@ static bool make_queue(struct process *p)
 		.allow_eviction = c->queue_allow_eviction,
 		.arg = p->worker,
 		.describe = worker_describe,
+		.refused = worker_refused,
 		.lost = worker_lost,
 		.cancel = worker_cancel,
 		.note = worker_note,
@@ -245,12 +255,15 @@ static void run_process(struct process *p)
 
 	p->schedules = schedules_new(l, queue_redis(p->queue), p->setup.config->queue_prefix);
 	if (read_schedules(p) && open_door(p)) {
+		bus_open(&p->bus, l, p->setup.flows, p->setup.config, &p->setup.redis,
+			 p->setup.arena);
 		p->starting.done = started;
 		queue_start(p->queue, &p->starting);
 		loop_run(l);
 	} else {
 		p->status = CLI_FAILED;
 	}
+	bus_close(&p->bus);
 	door_free(p->door);
 	schedules_free(p->schedules);
 	queue_free(p->queue);
@@ -260,6 +273,28 @@ static void run_process(struct process *p)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	queue_metrics_clear(&p->queue_metrics);
+}
+
+static void open_outbox(struct process *p)
+{
+	const struct config *c = p->setup.config;
+	struct on_dead_options options = {
+		.loop = p->setup.services.loop,
+		.whom = c->worker_on_dead,
+		.worker = p->name,
+	};
+
+	options.outbox = p->outbox = outbox_new(&p->setup.services);
+	p->on_dead = on_dead_new(&options);
+	p->logs = run_logs_new(c, p->outbox);
+}
+
+static void close_outbox(struct process *p)
+{
+	on_dead_flush(p->on_dead);
+	outbox_free(p->outbox);
+	on_dead_free(p->on_dead);
+	run_logs_free(p->logs);
 }
 
 static int run(struct cli *cli)
@@ -272,13 +307,23 @@ static int run(struct cli *cli)
 		return CLI_FAILED;
 	setup_import(&p.setup);
 	p.metrics = metrics_new();
-	options = (struct worker_options){p.setup.config, &p.setup.services, p.setup.services.loop,
-					  p.setup.flows, p.metrics};
+	p.name = worker_name(p.setup.arena);
+	open_outbox(&p);
+	options = (struct worker_options){
+		.config = p.setup.config,
+		.services = &p.setup.services,
+		.loop = p.setup.services.loop,
+		.flows = p.setup.flows,
+		.metrics = p.metrics,
+		.on_dead = p.on_dead,
+		.logs = p.logs,
+	};
 	p.worker = worker_new(&options);
 	if (make_queue(&p))
 		run_process(&p);
 	else
 		p.status = CLI_FAILED;
+	close_outbox(&p);
 	worker_free(p.worker);
 	metrics_free(p.metrics);
 	setup_close(&p.setup);

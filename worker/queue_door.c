@@ -179,6 +179,8 @@ static void add_entry(struct queue *q, struct arena *a, const struct redis_value
 	if (err.code != ERR_OK) {
 		words[5] = str_of(error_name(&err));
 		words[6] = json_print(a, run_refused(a, id, &err, 0));
+		if (q->with->refused)
+			q->with->refused(q->with->arg, id, words[1].ptr, &err);
 	}
 }
 

@@ -81,6 +81,15 @@ static cJSON *shortened(struct arena *a, const cJSON *v, size_t max)
 	return json_copy(a, v);
 }
 
+/* The Studio finds a step's operation by its id. */
+static const char *id_of(const struct run *r, const char *key)
+{
+	for (size_t i = 0; r->flow && key && i < r->flow->count; i++)
+		if (strcmp(r->flow->nodes[i].key, key) == 0)
+			return r->flow->nodes[i].id;
+	return NULL;
+}
+
 /* As Directus writes its own runs down: the steps with their options, and the chain at the end. */
 static cJSON *report(const struct run *r, size_t text_max)
 {
@@ -95,6 +104,7 @@ static cJSON *report(const struct run *r, size_t text_max)
 	json_each(step, r->steps) {
 		cJSON *entry = json_object(a);
 
+		json_set_text(a, entry, "operation", id_of(r, json_get_text(step, "key")));
 		json_set_text(a, entry, "key", json_get_text(step, "key"));
 		json_set_text(a, entry, "status", json_get_text(step, "status"));
 		json_set(a, entry, "options", shortened(a, json_get(step, "options"), text_max));

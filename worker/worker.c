@@ -7,9 +7,11 @@
 #include "worker/failure.h"
 #include "worker/loop_guard.h"
 #include "worker/metrics.h"
+#include "worker/on_dead.h"
 #include "worker/queue.h"
 #include "worker/queue_spawner.h"
 #include "worker/run.h"
+#include "worker/run_logs.h"
 #include "worker/run_record.h"
 
 #include <assert.h>
@@ -40,6 +42,8 @@ struct work {
 	struct run *run; /* NULL: there is none yet */
 	struct queue_spawner spawner;
 	struct finish_call finish;
+	enum queue_outcome outcome; /* what the queue was told */
+	struct error refusal;       /* why it could not be read */
 	struct work *next, **link;
 };
 
@@ -108,6 +112,8 @@ static enum task_next finish_refused(struct work *k, const struct error *err)
 		.code = failure_code(err),
 	};
 
+	k->refusal = *err;
+	k->outcome = QUEUE_DEAD;
 	log_write(LOG_WARN, "job refused", LOG_TEXT("job", k->lease->id), LOG_FAILURE(err),
 		  LOG_END);
 	queue_finish_start(k->lease, &k->finish, &finish);
@@ -174,6 +180,7 @@ static enum task_next ran(struct task *t)
 		.at_ms = r->again_ms,
 	};
 
+	k->outcome = finish.outcome;
 	log_end(k, ends[r->outcome].message, ends[r->outcome].level);
 	count_end(k, ends[r->outcome].counted);
 	if (r->outcome == RUN_LOST)
@@ -186,10 +193,33 @@ static enum task_next ran(struct task *t)
 	return task_await_either(t, &k->finish.call, finished);
 }
 
+/* To whom it matters that a job has ended for good. */
+static void tell_end(struct work *k)
+{
+	const struct error *err = k->run ? &k->run->err : &k->refusal;
+	bool held = k->outcome == QUEUE_HOLD;
+	const struct dead_job job = {
+		.id = k->lease->id,
+		.flow = k->lease->tenant,
+		.code = failure_code(err),
+		.message = err->text,
+		.status = held ? "quarantined" : "dead",
+	};
+
+	if (k->outcome == QUEUE_DEAD || held || k->finish.became_dead)
+		on_dead_tell(k->worker->with.on_dead, &job);
+	if (k->run && (ends[k->run->outcome].status && k->outcome != QUEUE_RETRY))
+		run_logs_write(k->worker->with.logs, k->run, ends[k->run->outcome].status);
+	else if (k->run && k->finish.became_dead)
+		run_logs_write(k->worker->with.logs, k->run, "dead");
+}
+
 static enum task_next finished(struct task *t)
 {
 	struct work *k = work_of(t);
 
+	if (k->finish.call.err.code == ERR_OK)
+		tell_end(k);
 	if (k->finish.call.err.code != ERR_OK)
 		log_write(LOG_WARN, "job not finished here", LOG_TEXT("job", k->lease->id),
 			  LOG_FAILURE(&k->finish.call.err), LOG_END);
@@ -379,6 +409,18 @@ bool worker_describe(void *arg, struct str body, struct arena *a, struct job_des
 	out->item = item ? arena_printf(a, "%s:%s", out->tenant, item) : NULL;
 	job_free(job);
 	return true;
+}
+
+void worker_refused(void *arg, const char *id, const char *tenant, const struct error *err)
+{
+	struct worker *w = arg;
+	const struct dead_job job = {.id = id,
+				     .flow = tenant,
+				     .code = error_name(err),
+				     .message = err->text,
+				     .status = "dead"};
+
+	on_dead_tell(w->with.on_dead, &job);
 }
 
 void worker_lost(void *arg, struct lease *lease)

@@ -17,7 +17,9 @@ struct flows;
 struct lease;
 struct loop;
 struct metrics;
+struct on_dead;
 struct queue;
+struct run_logs;
 struct services;
 struct worker;
 
@@ -27,6 +29,8 @@ struct worker_options {
 	struct loop *loop;
 	struct flows *flows;     /* NULL: no Directus */
 	struct metrics *metrics; /* NULL: nothing is counted */
+	struct on_dead *on_dead; /* NULL: nobody is told of failures */
+	struct run_logs *logs;   /* NULL: no run logs in Directus */
 };
 
 struct worker *worker_new(const struct worker_options *options);
@@ -48,5 +52,6 @@ bool worker_describe(void *arg, struct str body, struct arena *a, struct job_des
 void worker_lost(void *arg, struct lease *lease);
 void worker_cancel(void *arg, struct lease *lease);
 void worker_note(void *arg, const struct error *err);
+void worker_refused(void *arg, const char *id, const char *tenant, const struct error *err);
 
 #endif

@@ -1,3 +1,4 @@
+# labels: slow
 """flow-worker doctor: each misconfiguration is injected into surroundings that are good, and must be named: by the
 check it belongs to, with a word of what to do about it. Directus and Redis that are too old or whose clocks are wrong
 are stand-ins; everything else is real."""

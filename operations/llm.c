@@ -17,10 +17,11 @@ enum {
 	BACKOFF_MAX_MS = 8000,
 	GOOGLE_FIRST_MS = 1000,
 	GOOGLE_MAX_MS = 60000,
+	SHOW_TIMEOUT_MS = 5000,
 	MARGIN_MS = 10000 /* connecting, and the time to notice */
 };
 
-static task_step pick, look_up, ask_permit, permitted, replied, settled, judge, rested, end;
+static task_step pick, shown, look_up, ask_permit, permitted, replied, settled, judge, rested, end;
 
 static struct llm_call *llm_of(struct task *t)
 {
@@ -70,14 +71,71 @@ static enum task_next fall_back(struct llm_call *c, const struct error *err)
 	return task_go(&c->task, pick);
 }
 
+/* A server that cuts long prompts without a word is asked how much it takes, once. */
+static bool wants_window(const struct llm_call *c)
+{
+	return !c->op->use->dry_run &&
+	       models_wants_window(c->op->use->models, c->target.config, c->target.model);
+}
+
+static enum task_next ask_window(struct llm_call *c)
+{
+	static const struct http_header headers[] = {
+		{"Content-Type", "application/json"},
+                {NULL,           NULL              }
+        };
+	struct arena *a = c->op->arena;
+	const char *base = c->target.endpoint.base_url;
+	size_t len = strlen(base);
+	cJSON *body = json_object(a);
+
+	if (len > 3 && strcmp(base + len - 3, "/v1") == 0)
+		len -= 3;
+	json_set_text(a, body, "model", c->target.model_id);
+	c->request = (struct http_request){.method = "POST",
+					   .url = arena_printf(a, "%.*s/api/show", (int)len, base),
+					   .headers = headers,
+					   .body = json_print(a, body),
+					   .timeout_ms = SHOW_TIMEOUT_MS,
+					   .repeatable = true};
+	c->http = (struct http_call){.status = 0};
+	http_start(c->op->use->http, &c->http, &c->request, a);
+	return task_await_either(&c->task, &c->http.call, shown);
+}
+
 static enum task_next pick(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
 	struct error err;
 
-	if (!prepare(c, &err))
+	if (!prepare(c, &err)) {
+		if (c->target.model && wants_window(c))
+			return ask_window(c);
 		return may_fall_back(c, &err) ? fall_back(c, &err) : task_fail_as(t, &err);
-	return task_go(t, look_up);
+	}
+	return wants_window(c) ? ask_window(c) : task_go(t, look_up);
+}
+
+/* {"parameters":"num_ctx 8192\nstop …"}: without it the server's own default holds. */
+static uint32_t read_window(struct llm_call *c)
+{
+	struct error err;
+	const cJSON *body = json_parse_rounding(c->op->arena, c->http.body, &err);
+	const char *parameters = json_get_text(body, "parameters");
+	const char *line = parameters ? strstr(parameters, "num_ctx") : NULL;
+	unsigned long tokens = line ? strtoul(line + strlen("num_ctx"), NULL, 10) : 0;
+
+	return tokens <= UINT32_MAX ? (uint32_t)tokens : 0;
+}
+
+static enum task_next shown(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	bool good = c->http.call.err.code == ERR_OK && c->http.status == 200;
+
+	models_set_window(c->op->use->models, c->target.config, c->target.model_id,
+			  good ? read_window(c) : 0);
+	return task_go(t, pick);
 }
 
 /* ---- what has been answered before ---- */

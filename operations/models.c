@@ -21,6 +21,13 @@ struct kept {
 	const struct model *model;
 };
 
+/* How many tokens a server says that a model of it can take. */
+struct window {
+	const struct provider_config *provider;
+	const char *id;
+	uint32_t tokens; /* 0: it does not say */
+};
+
 struct models {
 	struct arena *arena;
 	const struct config *config;
@@ -30,6 +37,8 @@ struct models {
 	size_t factor_count;
 	struct kept kept[KEPT_MAX];
 	size_t kept_count;
+	struct window windows[KEPT_MAX];
+	size_t window_count;
 };
 
 /* ---- reading an entry ---- */
@@ -359,6 +368,15 @@ static void derive_prices(const struct lookup *l, struct model *m, const char *k
 			share_of(family, "cacheWriteFactor", m->price_input, m->price_cache_write);
 }
 
+static const struct window *find_window(const struct models *m, const struct provider_config *p,
+					const char *id)
+{
+	for (size_t i = 0; i < m->window_count; i++)
+		if (m->windows[i].provider == p && strcmp(m->windows[i].id, id) == 0)
+			return &m->windows[i];
+	return NULL;
+}
+
 static const struct model *put_together(const struct models *models,
 					const struct provider_config *p, const char *id,
 					struct arena *a)
@@ -366,6 +384,7 @@ static const struct model *put_together(const struct models *models,
 	struct lookup l = {models, p, a};
 	struct model *m = arena_make(a, struct model);
 	const struct preset *preset = p->preset ? preset_find(p->preset) : NULL;
+	const struct window *window = find_window(models, p, id);
 	const char *base = base_of(&l, id);
 
 	m->provider = p->id;
@@ -380,6 +399,8 @@ static const struct model *put_together(const struct models *models,
 	apply(&l, m, models->entries, id);
 	apply(&l, m, own_list(models, p), id);
 	apply(&l, m, models->config->ai_models, id);
+	if (window && window->tokens && !m->listed)
+		m->context = window->tokens;
 	if (preset && preset->context_option && p->context_size)
 		m->context = (uint32_t)u64_min(p->context_size, UINT32_MAX);
 	if (m->output > m->context)
@@ -403,6 +424,26 @@ const struct model *models_find(struct models *models, const struct provider_con
 	m = put_together(models, p, id, models->arena);
 	models->kept[models->kept_count++] = (struct kept){p, m};
 	return m;
+}
+
+bool models_wants_window(const struct models *models, const struct provider_config *p,
+			 const struct model *m)
+{
+	const struct preset *preset = p->preset ? preset_find(p->preset) : NULL;
+
+	return preset && preset->context_option && !p->context_size && !m->listed &&
+	       !find_window(models, p, m->id) && models->window_count < KEPT_MAX;
+}
+
+void models_set_window(struct models *m, const struct provider_config *p, const char *id,
+		       uint32_t tokens)
+{
+	if (m->window_count == KEPT_MAX || find_window(m, p, id))
+		return;
+	m->windows[m->window_count++] = (struct window){p, arena_strdup(m->arena, id), tokens};
+	for (size_t i = 0; i < m->kept_count; i++)
+		if (m->kept[i].provider == p && strcmp(m->kept[i].model->id, id) == 0)
+			m->kept[i] = m->kept[--m->kept_count]; /* it is another one now */
 }
 
 static bool in_list(const struct config_list *list, const char *id)

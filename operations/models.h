@@ -73,6 +73,15 @@ struct cost {
 
 struct cost model_cost(const struct model *m, const struct llm_usage *usage);
 
+/* ---- what a server says of its models (Ollama: /api/show) ---- */
+
+/* Whether the window of a model has to be asked for: nobody has said how large it is. */
+bool models_wants_window(const struct models *m, const struct provider_config *provider,
+			 const struct model *model);
+/* 0: it was asked, and nothing is known; it is not asked again. */
+void models_set_window(struct models *m, const struct provider_config *provider, const char *id,
+		       uint32_t tokens);
+
 /* ---- what the estimator learns ---- */
 
 /* What to multiply an estimate with; 1 until something is known. */

@@ -143,6 +143,16 @@ def test_v15_a_compatible_server_needs_no_key(ask, simulator):
     assert result["provider"] == "openai-compatible" and body(simulator)["max_tokens"] == 1024
 
 
+def test_ollama_is_asked_for_its_window_and_never_cuts_a_prompt_unseen(ask, simulator):
+    asked = {"provider": "openai-compatible", "model": "qwen3:8b", "env": {"AI_OPENAI_COMPATIBLE_PRESET": "ollama"}}
+    result = last(ask(prompt="word " * 5000, **asked))  # the simulated /api/show says 8192
+    assert result["cost"] == {"input": 0, "output": 0, "total": 0, "currency": "USD", "known": True}
+    assert code(ask(prompt="word " * 9000, **asked)) == "CONTEXT_LENGTH_EXCEEDED"
+    asked["env"]["AI_OPENAI_COMPATIBLE_CONTEXT_SIZE"] = "32768"
+    last(ask(prompt="word " * 9000, **asked))
+    assert bodies(simulator)[-1]["options"] == {"num_ctx": 32768} and len(simulator.ledger()) == 2
+
+
 def test_a_credential_is_another_key(ask, simulator):
     last(ask(prompt="Say hello."))
     last(ask(prompt="Say hello.", credential="marketing", env={"AI_CREDENTIAL_MARKETING_API_KEY": "sk-marketing-0009"}))

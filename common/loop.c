@@ -50,6 +50,8 @@ void loop_free(struct loop *l)
 
 	if (!l)
 		return;
+	while (l->first_ended) /* a call that was cancelled just now: its done() frees it */
+		(void)uv_run(&l->uv, UV_RUN_NOWAIT);
 	uv_close((uv_handle_t *)&l->timer, NULL);
 	uv_close((uv_handle_t *)&l->idle, NULL);
 	/* What is closing needs a turn or two, a look-up under way its answer. An active handle that is

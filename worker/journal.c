@@ -126,8 +126,14 @@ static void add_rule(struct send *s, const struct limit_rule *rule, const struct
 	send_add_text(s, rule->or_fail ? "fail" : "park");
 }
 
+static void permit_given_back(struct send *s)
+{
+	if (s->owner)
+		call_end(s->owner);
+}
+
 /* The permit was given, but nobody will use it: the run has ended, or the lease is nearly over. */
-static void give_permit_back(struct send *permit)
+static struct send *give_permit_back(struct send *permit)
 {
 	static const char *const rest[] = {"",  "failed", "",  "0", "0",  "0",
 					   "0", "0",      "0", "0", "-1", "-1"};
@@ -137,7 +143,8 @@ static void give_permit_back(struct send *permit)
 		send_add(s, permit->words[i]);
 	for (size_t i = 0; i < ARRAY_LEN(rest); i++)
 		send_add_text(s, rest[i]);
-	send_start(s, journal_settled);
+	send_start(s, permit_given_back);
+	return s;
 }
 
 static void refused(struct permit_call *c, struct send *s)
@@ -164,21 +171,25 @@ static void refused(struct permit_call *c, struct send *s)
 
 enum { PERMIT_LOST = -1, PERMIT_GIVEN = 1, PERMIT_ANSWERED = 3 };
 
-static void admitted(struct permit_call *c, struct send *s)
+/* true: it can be used. false: the call ends when it has been given back, not before: else the job
+ * could be somewhere else already, where its call would look like one that is under way. */
+static bool admitted(struct permit_call *c, struct send *s)
 {
 	struct lease_own *o = s->lease;
 	uint64_t end = s->begun_ms + o->queue->with->lease_ms;
 
 	o->end_ms = u64_max(o->end_ms, end);
 	if (!lease_may_begin(&o->lease)) {
-		give_permit_back(s);
 		c->retry_at_ms = wall_ms(); /* if the job is still ours, it begins anew */
-		(void)fail(&c->call.err, ERR_PARKED, "the permit came when the lease was over");
-		return;
+		c->send = give_permit_back(s);
+		c->send->owner = &c->call;
+		c->send->lease = o;
+		return fail(&c->call.err, ERR_PARKED, "the permit came when the lease was over");
 	}
 	lease_set(o, call_name(o, c->entry.step, c->entry.n),
 		  str_of(arena_printf(s->arena, "sent %.*s 0 %.*s", STR_ARGS(s->words[QUESTION]),
 				      STR_ARGS(s->words[PERMIT]))));
+	return true;
 }
 
 static void permit_answered(struct send *s)
@@ -191,14 +202,15 @@ static void permit_answered(struct send *s)
 		CRASH_POINT("after_permit");
 	if (!s->owner) {
 		if (verdict == PERMIT_GIVEN)
-			give_permit_back(s);
+			(void)give_permit_back(s);
 		return;
 	}
 	c = container_of(s->owner, struct permit_call, call);
 	if (!is_answered) {
 		c->call.err = s->task.call.err;
 	} else if (verdict == PERMIT_GIVEN) {
-		admitted(c, s);
+		if (!admitted(c, s))
+			return;
 	} else if (verdict == PERMIT_LOST) {
 		s->lease->lease.lost = true;
 		(void)fail(&c->call.err, ERR_LEASE_LOST, "job '%s' is not ours any more",

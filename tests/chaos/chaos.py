@@ -132,7 +132,9 @@ class Rig:
     def run_schedule(self):
         begun = time.monotonic()
         for at, kind, luck in self.schedule():
-            time.sleep(max(0.0, begun + at - time.monotonic()))
+            while time.monotonic() < begun + at:
+                time.sleep(max(0.0, min(0.1, begun + at - time.monotonic())))
+                self.mend()
             slot = int(luck * len(self.workers))
             name, _, point = kind.partition(" ")
             getattr(self, "do_" + name)(slot, luck, point)
@@ -148,13 +150,14 @@ class Rig:
 
     def do_term(self, slot, luck, _):
         worker = self.workers[slot]
+        was_up = '"message":"ready"' in worker.log
         self.replace(slot)
 
         def wait():
             begun = time.monotonic()
             worker.resume()
             status = worker.process.stop(timeout=60)
-            if worker not in self.at_points:
+            if was_up and worker not in self.at_points:
                 self.exits.append((status, time.monotonic() - begun))
 
         threading.Thread(target=wait).start()
@@ -176,19 +179,18 @@ class Rig:
             threading.Timer(0.2 + luck * 2, self.proxy.pass_on).start()
 
     def do_at(self, slot, luck, point):
-        """A worker that kills itself at a point; it is replaced when it has."""
-        self.do_kill(slot, luck, "")
-        worker = self.workers[slot] = self.start_worker(CRASH_AT=f"{point}:{1 + int(luck * 20)}")
-        self.at_points[worker] = point
+        """Replaces a worker by one that kills itself at a point; mend() replaces that one."""
+        self.kills.append((self.workers[slot].pid, time.time() * 1000))
+        self.workers[slot].kill()
+        self.replace(slot, CRASH_AT=f"{point}:{1 + int(luck * 20)}")
+        self.at_points[self.workers[slot]] = point
 
-        def wait():
-            worker.process.popen.wait()
-            if worker.process.popen.returncode == -signal.SIGKILL and self.workers[slot] is worker:
+    def mend(self):
+        """From the main thread only: a process dies with the thread that started it."""
+        for slot, worker in enumerate(self.workers):
+            if not worker.process.is_running():
                 self.kills.append((worker.pid, time.time() * 1000))
                 self.replace(slot)
-
-        self.gone.append(worker)
-        threading.Thread(target=wait, daemon=True).start()
 
     # ---- the end ----
 
@@ -199,7 +201,11 @@ class Rig:
         return sum(pipe.execute())
 
     def wait_for_all(self, ids):
-        wait_for(lambda: self.persist(lambda: self.ended(ids)) == len(ids), "all jobs to end", self.o.patience, 0.25)
+        def all_ended():
+            self.mend()
+            return self.persist(lambda: self.ended(ids)) == len(ids)
+
+        wait_for(all_ended, "all jobs to end", self.o.patience, 0.25)
 
     def stop(self):
         for worker in self.workers:
@@ -271,6 +277,7 @@ def check(rig, ids):
         state = results[id]["status"] if results[id] else "LOST"
         states[state] = states.get(state, 0) + 1
     held = states.get("quarantined", 0)
+    repeated = n.get("repeated", 0) - n.get("unrepeated", 0)
     why = {f"{(r['error'] or {}).get('code')}: {(r['error'] or {}).get('message')}" for r in results.values()
            if r and r["status"] == "dead"}
     for text in sorted(why)[:10]:
@@ -290,12 +297,12 @@ def check(rig, ids):
 
     asked = sum(bool(by_job.get(id)) for id in ids)
     extra = len(ledger) - asked - failed_calls
-    t.row("R3", "calls beyond one for each job", extra, f"<= {n.get('repeated', 0)} counted as repeated",
-          extra <= n.get("repeated", 0))
-    balance = n.get("calls", 0) - n.get("repeated", 0) - n.get("failed", 0)
+    t.row("R3", "calls beyond one for each job", extra, f"<= {repeated} counted as repeated",
+          extra <= repeated)
+    balance = n.get("calls", 0) - repeated - n.get("failed", 0)
     t.row("", "permits - repeated - failed = jobs that asked", balance, f"{len(ids)}" , balance == len(ids))
     t.row("", "ambiguous calls, of those answered late", f"{n.get('ambiguous', 0)}, {n.get('late', 0)}",
-          f">= {n.get('repeated', 0) + held}", n.get("ambiguous", 0) >= n.get("repeated", 0) + held)
+          f">= {repeated + held}", n.get("ambiguous", 0) >= repeated + held)
     if o.hold:
         t.row("", "jobs paid twice with hold", extra, 0, extra == 0)
 
@@ -344,8 +351,21 @@ def check(rig, ids):
         reached = {p for w, p in rig.at_points.items() if w.process.popen.poll() == -signal.SIGKILL}
         t.row("", "crash points reached", f"{len(reached)} of {len(CRASH_POINTS)}", "most", len(reached) * 2 > len(CRASH_POINTS))
     logs = [w.log for w in rig.workers + rig.gone]
+    for log in filter(crashed, logs):
+        print("\n".join(line[:300] for line in log.splitlines() if not line.startswith("{"))[:4000])
     t.row("", "workers with a sanitizer's report or a failed assertion", sum(map(crashed, logs)), 0, not any(map(crashed, logs)))
     return t, n
+
+
+def tell_unended(rig, ids):
+    """What is known of the first jobs that did not end."""
+    client = rig.client()
+    for id in [id for id in ids if not client.exists(f"{PREFIX}res:{id}")][:5]:
+        print(id, client.hgetall(f"{PREFIX}j:{id}"), client.hkeys(f"{PREFIX}s:{id}"),
+              {key: client.zscore(PREFIX + key, id) for key in ("lse", "dly", "dead", "quar")}, file=sys.stderr)
+    for key in ("rdy", "thr", "dly", "lse"):
+        print(key, client.zrange(PREFIX + key, 0, 20, withscores=True), file=sys.stderr)
+    print("door", client.xlen(PREFIX + "in"), client.xinfo_groups(PREFIX + "in"), file=sys.stderr)
 
 
 def run(arguments=None):
@@ -354,15 +374,17 @@ def run(arguments=None):
         rig = Rig(o, pathlib.Path(folder))
         print(f"seed {o.seed}: {o.jobs} jobs, {o.workers} workers x {o.concurrency}, {o.kills} kills, "
               f"{o.redis_kills} of Redis, {o.stops} stops, {o.terms} terms, {o.faults} faults of the connection", flush=True)
-        begun = time.monotonic()
+        begun, ids = time.monotonic(), []
         try:
             for worker in rig.workers:
                 worker.wait_until_ready()
             enqueuer = threading.Thread(target=lambda: ids.extend(rig.enqueue()))
-            ids = []
             enqueuer.start()
             rig.run_schedule()
-            enqueuer.join()
+            while enqueuer.is_alive():
+                enqueuer.join(0.1)
+                rig.mend()
+            rig.mend()
             rig.wait_for_all(ids)
             took = time.monotonic() - begun
             wait_for(lambda: not rig.client().exists(PREFIX + "px", PREFIX + "lse"), "the last permits", o.wait / 1000 + 30)
@@ -379,6 +401,7 @@ def run(arguments=None):
             for worker in rig.workers + rig.gone:
                 (keep / f"{worker.pid}.log").write_text(worker.log)
             print(f"logs: {keep}; seed {o.seed}", file=sys.stderr)
+            tell_unended(rig, ids)
             raise
         finally:
             rig.stop()

@@ -160,8 +160,8 @@ local function write_intent()
   call('HSET', jk, 'permit', permit, 'call_end', ends)
   call('ZADD', K('lse'), now + lease_ms, id) -- the call begins with a whole lease before it
   count('calls')
-  if question ~= n then
-    count('repeated')
+  if question ~= n and call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n - 1)) == 1 then
+    count('repeated') -- else it was known meanwhile that the one before was not carried out
   end
   call('HSET', rl, 'minute', string.format('%d', math.floor(now / 60000)), 'calls', number(weather.calls) + 1,
     'retries', number(weather.retries) + (is_retry and 1 or 0))

@@ -128,6 +128,9 @@ local function free_call()
   end
   call('HDEL', sk, 'call:' .. name)
   local next_call = call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n + 1)) == 1
+  if question ~= n and call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n - 1)) == 1 then
+    count('unrepeated') -- it was counted as repeated, but was not made after all
+  end
   local too_late = text:match('^lost ') and (next_call or j.state == 'quarantined')
   count(too_late and 'unfounded' or outcome)
 end

@@ -224,7 +224,8 @@ static bool check_context(struct llm_call *c, struct error *err)
 
 	c->estimate = (uint64_t)((double)tokens_of_question(&c->question, c->op->arena) *
 				 models_factor(c->op->use->models, c->target.config->id, m->id));
-	least = c->estimate * 10 / 12;
+	/* One that cuts without a word will not tell: there the estimate itself counts. */
+	least = c->target.endpoint.preset->cuts_silently ? c->estimate : c->estimate * 10 / 12;
 	if (!c->wish->max_tokens && least < room && least + c->question.max_tokens > room)
 		c->question.max_tokens = (uint32_t)(room - least); /* the default was too much */
 	if (least + c->question.max_tokens <= room)

@@ -87,25 +87,33 @@ build_extension() { # in the current directory; see install_tree
 		node_modules/.bin/directus-extension build
 }
 
-# Built in the cache with the Node that came with Directus: the SDK needs a newer one than Debian 12 has.
+# Built in the cache with the Node that came with Directus: the SDK needs a newer one than Debian 12 has. What is built
+# is never changed afterwards: its folder is named after the sources.
 extension() { # extension VERSION
-	local tree build=$CACHE/extension source sum
+	local tree build=$CACHE/extension source sum built
 	source=$(cd "$(dirname "${BASH_SOURCE[0]}")/directus-extension" && pwd)
-	tree=$(install "$1")
-	mkdir -p "$build"
-	exec 9> "$CACHE/extension.lock"
-	flock 9
-	sum=$(cd "$source" && find package.json tsconfig.json src -type f -print0 | sort -z | xargs -0 sha256sum)
-	if [ "$(cat "$build/complete" 2> /dev/null)" != "$sum" ]; then
-		say "building the extension (log: $build/build.log)"
-		rm -rf "$build/src" "$build/dist" "$build/complete"
-		cp -r "$source"/{package.json,tsconfig.json,src} "$build"
-		(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
-			die "building the extension" "see the log, then run it again" "$build/build.log"
-		echo "$sum" > "$build/complete"
+	sum=$(cd "$source" && find package.json tsconfig.json src -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+	built=$CACHE/extension-${sum:0:16}
+	if [ ! -d "$built" ]; then
+		tree=$(install "$1")
+		mkdir -p "$build"
+		exec 9> "$CACHE/extension.lock"
+		flock 9
+		if [ ! -d "$built" ]; then
+			say "building the extension (log: $build/build.log)"
+			rm -rf "$build/src" "$build/dist" "$build/out"
+			cp -r "$source"/{package.json,tsconfig.json,src} "$build"
+			(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
+				die "building the extension" "see the log, then run it again" "$build/build.log"
+			mkdir "$build/out"
+			mv "$build/dist" "$build/out"
+			cp "$build/package.json" "$build/out"
+			mv "$build/out" "$built"
+			find "$CACHE" -maxdepth 1 -name 'extension-*' -mtime +30 -exec rm -rf {} +
+		fi
+		exec 9>&-
 	fi
-	exec 9>&-
-	echo "$build"
+	echo "$built"
 }
 
 take_extension() { # take_extension PATH: only what Directus loads of it

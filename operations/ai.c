@@ -1,12 +1,11 @@
 #include "operations/ai.h"
 
 #include "common/config.h"
-#include "common/digest.h"
 #include "operations/services.h"
 
 #include <math.h>
 
-static task_step read_files, look_in_cache, looked, ask, answered, repaired;
+static task_step read_files, ask, answered, repaired;
 
 /* ---- the envelope ---- */
 
@@ -45,6 +44,12 @@ static cJSON *cost_json(const struct op_call *op, const struct ai_state *s)
 	return cost;
 }
 
+/* No call was made for it. */
+static bool is_from_cache(const struct ai_state *s)
+{
+	return s->first.cached && (s->llm == &s->first || s->second.cached);
+}
+
 static cJSON *envelope(const struct op_call *op, const struct ai_state *s, const char *content,
 		       const char *finish)
 {
@@ -64,7 +69,7 @@ static cJSON *envelope(const struct op_call *op, const struct ai_state *s, const
 	json_set_number(a, result, "latencyMs",
 			(double)(s->first.latency_ms + s->second.latency_ms));
 	json_set_number(a, result, "attempts", s->first.attempts + s->second.attempts);
-	json_set_bool(a, result, "cached", s->from_cache);
+	json_set_bool(a, result, "cached", is_from_cache(s));
 	json_set_text(a, result, "requestId", llm ? llm->answer.request_id : NULL);
 	json_set_text(a, result, "inputHash", s->hash);
 	json_set(a, result, "warnings", s->warnings);
@@ -122,7 +127,7 @@ static enum task_next read_files(struct task *t)
 	struct error err;
 
 	if (!json_count(s->request.attachments))
-		return task_go(t, look_in_cache);
+		return task_go(t, ask);
 	/* What is wrong with the model should not cost a download. */
 	if (s->request.wish.choice_count == 1) {
 		if (!llm_target(op->use, &s->request.choices[0], op->arena, &target, &err))
@@ -132,83 +137,7 @@ static enum task_next read_files(struct task *t)
 					 "model '%s' takes no attachments", target.model->id);
 	}
 	attachments_start(&s->files, op, s->request.attachments, s->request.resize);
-	return task_await(t, &s->files.task.call, look_in_cache);
-}
-
-static enum task_next done(struct op_call *op)
-{
-	struct ai_state *s = op->state;
-	const struct llm_stored stored = {.answer = s->llm->answer, .candidate = s->llm->candidate};
-
-	if (s->output.truncated)
-		warn(op, s, "the answer was cut off at maxTokens");
-	if (s->output.cut)
-		warn(op, s, "the answer was cut to maxLength");
-	if (s->cache_key && !s->from_cache)
-		answer_cache_store(op->use, s->cache_key, llm_answer_print(&stored, op->arena),
-				   s->request.cache_ms);
-	return finish(op, s->output.content, finish_name(s->llm->answer.finish));
-}
-
-/* All that decides about the answer: what the flow says, its files, and what comes from outside. */
-static const char *cache_key(const struct op_call *op, const struct ai_state *s)
-{
-	const struct config *config = op->use->config;
-	cJSON *all = json_array(op->arena);
-	char hex[DIGEST_HEX_SIZE];
-
-	json_push(all, json_text(op->arena, s->hash));
-	json_push(all, json_text(op->arena, config->ai_system_prompt));
-	json_push(all, json_text(op->arena, config->ai_default_model));
-	for (size_t i = 0; i < s->files.count; i++) {
-		const struct llm_part *part = &s->files.parts[i];
-
-		json_push(all, json_text(op->arena,
-					 part->kind == PART_TEXT ? part->text : part->base64));
-	}
-	sha256_hex(json_print(op->arena, all), hex);
-	return arena_strdup(op->arena, hex);
-}
-
-static enum task_next look_in_cache(struct task *t)
-{
-	struct op_call *op = op_of(t);
-	struct ai_state *s = op->state;
-
-	if (!s->request.cache_ms || op->use->dry_run)
-		return task_go(t, ask);
-	if (!op->use->cache) {
-		warn(op, s, "option 'cache': there is no cache without Redis");
-		return task_go(t, ask);
-	}
-	s->cache_key = cache_key(op, s);
-	answer_cache_find(op->use, s->cache_key, &s->cache, op->arena);
-	return task_await_either(t, &s->cache.call, looked);
-}
-
-/* What is found must still be allowed, and good. */
-static enum task_next looked(struct task *t)
-{
-	struct op_call *op = op_of(t);
-	struct ai_state *s = op->state;
-	struct str found = answer_cache_found(&s->cache);
-	struct llm_stored stored;
-	struct error err;
-
-	s->first.op = op;
-	if (!found.len || !llm_answer_parse(found, op->arena, &stored) ||
-	    stored.candidate >= s->request.wish.choice_count ||
-	    !llm_target(op->use, &s->request.choices[stored.candidate], op->arena, &s->first.target,
-			&err))
-		return task_go(t, ask);
-	s->first.answer = stored.answer;
-	if (!ai_output_read(&s->request, &s->first, true, &s->output, &err)) {
-		s->output = (struct ai_output){.content = NULL};
-		return task_go(t, ask);
-	}
-	s->llm = &s->first;
-	s->from_cache = true;
-	return done(op);
+	return task_await(t, &s->files.task.call, ask);
 }
 
 static bool write_question(void *arg, const struct llm_target *target, struct llm_question *q,
@@ -230,6 +159,9 @@ static enum task_next ask(struct task *t)
 	s->request.wish.ask = write_question;
 	s->request.wish.arg = &s->prompt;
 	s->request.wish.stream = op->piece != NULL;
+	s->request.wish.cache_ms = s->request.cache_ms;
+	if (s->request.cache_ms && !op->journal->has_cache && !op->use->dry_run)
+		warn(op, s, "option 'cache': there is no cache without Redis");
 	s->llm = &s->first;
 	llm_start(&s->first, op, &s->request.wish, s->warnings, 0);
 	return task_await_either(t, &s->first.task.call, answered);
@@ -243,6 +175,26 @@ static enum task_next failed(struct op_call *op, const struct error *err)
 	return task_fail_as(&op->task, err);
 }
 
+static enum task_next done(struct op_call *op)
+{
+	struct ai_state *s = op->state;
+
+	if (s->output.truncated)
+		warn(op, s, "the answer was cut off at maxTokens");
+	if (s->output.cut)
+		warn(op, s, "the answer was cut to maxLength");
+	return finish(op, s->output.content, finish_name(s->llm->answer.finish));
+}
+
+static enum task_next ask_again(struct op_call *op)
+{
+	struct ai_state *s = op->state;
+
+	s->llm = &s->second;
+	llm_start(&s->second, op, &s->request.wish, s->warnings, s->first.last_n);
+	return task_await_either(&op->task, &s->second.task.call, repaired);
+}
+
 static enum task_next repair(struct op_call *op, const struct error *err)
 {
 	struct ai_state *s = op->state;
@@ -254,9 +206,7 @@ static enum task_next repair(struct op_call *op, const struct error *err)
 			     "That will not do: %s. Give the whole answer again, put right, "
 			     "and nothing else.",
 			     err->text)};
-	s->llm = &s->second;
-	llm_start(&s->second, op, &s->request.wish, s->warnings, s->first.last_n);
-	return task_await_either(&op->task, &s->second.task.call, repaired);
+	return ask_again(op);
 }
 
 static enum task_next answered(struct task *t)
@@ -282,7 +232,10 @@ static enum task_next repaired(struct task *t)
 
 	if (s->second.task.call.err.code != ERR_OK)
 		return failed(op, &s->second.task.call.err);
-	if (!ai_output_read(&s->request, &s->second, true, &s->output, &err))
+	if (ai_output_read(&s->request, &s->second, true, &s->output, &err))
+		return done(op);
+	if (!s->second.cached)
 		return failed(op, &err);
-	return done(op);
+	s->request.wish.cache_renew = true; /* what another job was given is no better */
+	return ask_again(op);
 }

@@ -1,6 +1,6 @@
 /* operations/ai.h: what the ai-* operations do, all of them.
  *
- *	begin ─► files ─► (cached?) ─► ask ─► answered ─► (repair ─► repaired) ─► the envelope
+ *	begin ─► files ─► ask ─► answered ─► (repair ─► repaired) ─► the envelope
  *
  * An operation of this kind is an `ai_kind` and a first step that calls ai_begin(). Its result is
  *
@@ -14,7 +14,6 @@
 
 #include "operations/ai_output.h"
 #include "operations/ai_prompt.h"
-#include "operations/answer_cache.h"
 #include "operations/attachments.h"
 
 /* The state of an op_call. */
@@ -25,9 +24,7 @@ struct ai_state {
 	struct attachments_call files;
 	struct llm_call first, second;
 	const struct llm_call *llm; /* the one that counts */
-	const char *hash, *cache_key;
-	struct redis_call cache;
-	bool from_cache;
+	const char *hash;
 	cJSON *warnings;
 };
 

@@ -12,6 +12,7 @@
 
 #include "common/arena.h"
 #include "common/call.h"
+#include "operations/calibration.h"
 
 struct journal;
 
@@ -21,13 +22,19 @@ struct journal_entry {
 	uint32_t n;       /* the n-th call of this step, from 1, over all attempts of the job */
 	const char *provider, *model;
 	uint64_t input_tokens;  /* estimated */
-	uint64_t output_tokens; /* expected */
+	uint64_t output_tokens; /* expected, from past answers of the step */
+	uint64_t most_output_tokens;
 	uint64_t
 		quota_tokens; /* what the provider's own door charges at arrival; 0: settles by usage */
 	uint64_t cost_nano; /* expected, in nano-dollars; 0 with !cost_known: unknown */
+	uint64_t most_cost_nano;
 	bool cost_known;
 	uint32_t deadline_ms; /* after so long the call is certainly over */
 	bool is_retry; /* asked before, and failed: counts towards the route's retry budget */
+	struct token_count count; /* what input_tokens was made from */
+	const char *cache;        /* a digest of all that is asked; NULL: not for the cache */
+	uint64_t cache_ms;        /* an answer of that age will do, and a new one is kept so long */
+	bool cache_renew;         /* the one that is there will not do */
 };
 
 /* Asks for room. ERR_OK: go. ERR_PARKED: not now: retry_at_ms says when, err.text which scope,
@@ -36,7 +43,10 @@ struct permit_call {
 	struct call call;
 	struct journal_entry entry;
 	uint64_t retry_at_ms; /* time of day */
-	struct send *send;    /* the queue's own */
+	/* With ERR_OK: the answer to the same question, from the cache. Nothing is asked, nothing is to
+	 * be settled. ptr NULL: there is none. */
+	struct str cached;
+	struct send *send; /* the queue's own */
 };
 
 enum settle_outcome {
@@ -51,6 +61,8 @@ struct settle_call {
 	struct journal_entry entry; /* the one that was admitted */
 	enum settle_outcome outcome;
 	struct str answer; /* SETTLE_ANSWER: stored as it is */
+	bool for_cache;    /* it is whole: the cache may have it, if the entry names it */
+	bool counted;      /* the tokens are the provider's own count: estimates learn from them */
 	/* out: the answer that is stored for this question. It is `answer`, unless another worker
 	 * was told the answer to the same question first: use this one. */
 	struct str stored;
@@ -77,10 +89,14 @@ struct journal_methods {
 	 * answers that are there; a number without an answer was ambiguous, and is either answered
 	 * under a later number or is to be asked again. */
 	uint32_t (*calls)(struct journal *j, const char *step);
+	/* What past calls of this step to that model have shown; calls 0: nothing yet. */
+	struct calibration (*calibration)(struct journal *j, const char *step, const char *provider,
+					  const char *model);
 };
 
 struct journal {
 	const struct journal_methods *methods;
+	bool has_cache;
 };
 
 #endif

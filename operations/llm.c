@@ -1,6 +1,7 @@
 #include "operations/llm.h"
 
 #include "common/config.h"
+#include "common/digest.h"
 #include "common/secrets.h"
 #include "operations/providers/errors.h"
 #include "operations/services.h"
@@ -230,11 +231,35 @@ static void set_timeouts(struct llm_call *c)
 		r->timeout_ms = STREAM_TOTAL_MS;
 }
 
+/* All that decides about the answer is in the request. The key may stand for other data or terms. */
+static const char *cache_name(const struct llm_call *c)
+{
+	const struct llm_choice *choice = &c->wish->choices[c->candidate];
+	struct arena *a = c->op->arena;
+	char hex[DIGEST_HEX_SIZE];
+	cJSON *all;
+
+	if (!c->wish->cache_ms)
+		return NULL;
+	all = json_array(a);
+	json_push(all, json_text(a, c->target.config->id));
+	json_push(all, json_text(a, choice->credential));
+	json_push(all, json_text(a, choice->key));
+	json_push(all, json_text(a, c->request.url));
+	sha256_hex(c->request.body, hex);
+	json_push(all, json_text(a, hex));
+	sha256_hex(json_print(a, all), hex);
+	return arena_strdup(a, hex);
+}
+
 static struct journal_entry entry_of(const struct llm_call *c)
 {
+	uint64_t output = calibration_output(&c->known, c->question.max_tokens);
+	const struct llm_usage usage = {.known = true, .input = c->estimate, .output = output};
 	const struct llm_usage most = {
 		.known = true, .input = c->estimate, .output = c->question.max_tokens};
-	struct cost cost = model_cost(c->target.model, &most);
+	struct cost cost = model_cost(c->target.model, &usage);
+	struct cost most_cost = model_cost(c->target.model, &most);
 
 	return (struct journal_entry){
 		.step = c->op->step,
@@ -242,14 +267,20 @@ static struct journal_entry entry_of(const struct llm_call *c)
 		.provider = c->target.config->id,
 		.model = c->target.model_id,
 		.input_tokens = c->estimate,
-		.output_tokens = c->question.max_tokens,
+		.output_tokens = output,
+		.most_output_tokens = c->question.max_tokens,
 		.quota_tokens = c->wire->quota == QUOTA_ARRIVAL
 					? u64_max(c->estimate, c->question.max_tokens)
 					: 0,
 		.cost_nano = cost.input_nano + cost.output_nano,
+		.most_cost_nano = most_cost.input_nano + most_cost.output_nano,
 		.cost_known = cost.known,
 		.deadline_ms = c->request.timeout_ms + MARGIN_MS,
 		.is_retry = c->tries > 0,
+		.count = c->count,
+		.cache = cache_name(c),
+		.cache_ms = c->wish->cache_ms,
+		.cache_renew = c->wish->cache_renew || c->cache_broken,
 	};
 }
 
@@ -316,6 +347,25 @@ static void take_piece(struct http_call *http, struct str piece)
 	c->told = text.len;
 }
 
+/* Whose list of models the answer was written for does not matter: it is of this one. */
+static bool take_cached(struct llm_call *c)
+{
+	struct llm_stored stored;
+
+	c->asked = false;
+	c->cache_broken = !llm_answer_parse(c->permit.cached, c->op->arena, &stored);
+	if (c->cache_broken)
+		return false;
+	c->answer = stored.answer;
+	c->failure = (struct error){.code = ERR_OK};
+	c->cost = (struct cost){.known = true};
+	c->latency_ms = 0;
+	c->cached = true;
+	if (c->op->piece)
+		c->op->piece(c->op, c->answer.text);
+	return true;
+}
+
 static enum task_next permitted(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
@@ -324,6 +374,8 @@ static enum task_next permitted(struct task *t)
 		return park(c, c->permit.retry_at_ms, &c->permit.call.err);
 	if (c->permit.call.err.code != ERR_OK)
 		return task_fail_as(t, &c->permit.call.err);
+	if (c->permit.cached.ptr)
+		return task_go(t, take_cached(c) ? judge : ask_permit);
 	c->attempts++;
 	c->tries++;
 	c->started_ms = loop_now(t->call.loop);
@@ -439,6 +491,8 @@ static void fill_settle(struct llm_call *c, struct settle_call *s, bool good, st
 	};
 	if (s->outcome == SETTLE_ANSWER)
 		s->answer = llm_answer_print(&stored, a);
+	s->for_cache = s->outcome == SETTLE_ANSWER && c->answer.finish == FINISH_STOP;
+	s->counted = s->outcome == SETTLE_ANSWER && c->answer.usage.known;
 	if (s->outcome == SETTLE_ANSWER && !c->answer.usage.known) {
 		/* A server that counts nothing: what was expected is booked. */
 		s->input_tokens = c->estimate;

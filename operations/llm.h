@@ -7,7 +7,7 @@
  *
  * One llm_call is one answer. What it costs goes through op->journal: a call is admitted and written
  * down before it is sent, its answer stored before anybody sees it, and an answer that is stored
- * already is taken in place of a call. A wait of more than LLM_REST_MAX_MS does not hold the job's
+ * already is taken in place of a call; with `cache_ms` also one that another job was given. A wait of more than LLM_REST_MAX_MS does not hold the job's
  * slot: the call ends with ERR_PARKED, op->park_until_ms and op->note are set, and the same call,
  * started again, goes on with the attempts that are left. */
 #ifndef OPERATIONS_LLM_H
@@ -42,6 +42,8 @@ struct llm_wish {
 	uint64_t max_cost_nano;    /* the operation's own budget; 0: none */
 	uint64_t max_tokens_total; /* ... in tokens */
 	bool stream;               /* also if the answer is short */
+	uint64_t cache_ms;         /* an answer of that age will do; 0: only a new one */
+	bool cache_renew;          /* not the one that is in the cache */
 };
 
 struct llm_call {
@@ -57,6 +59,8 @@ struct llm_call {
 	uint32_t attempts; /* calls that were sent, all together */
 	uint64_t latency_ms;
 	bool stored; /* it had been given before */
+	bool cached; /* ... to another job, and costs nothing */
+	bool cache_broken;
 
 	/* llm.c's own */
 	const struct provider *wire; /* who writes and reads */
@@ -70,8 +74,10 @@ struct llm_call {
 	struct error failure;              /* of the last attempt */
 	uint32_t candidate, tries, broken; /* tries: of this candidate */
 	uint32_t last_n;                   /* the last number of this step that is used up */
-	unsigned refused;  /* enum llm_field: what the provider has refused is not sent again */
-	uint64_t estimate; /* tokens of the question */
+	unsigned refused; /* enum llm_field: what the provider has refused is not sent again */
+	struct token_count count;
+	struct calibration known; /* of this step */
+	uint64_t estimate;        /* tokens of the question */
 	uint64_t started_ms;
 	size_t told; /* how much of a stream has been handed on */
 	bool asked;  /* for a permit, and the call is not settled yet */

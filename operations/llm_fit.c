@@ -216,14 +216,27 @@ static bool check_parts(const struct llm_call *c, struct error *err)
 	return true;
 }
 
+/* By what the step has shown; where it has shown nothing yet, by what the model has. */
+static void estimate(struct llm_call *c)
+{
+	struct journal *j = c->op->journal;
+	const struct llm_target *t = &c->target;
+
+	c->count = tokens_of_question(&c->question, c->op->arena);
+	c->known = j->methods->calibration(j, c->op->step, t->config->id, t->model_id);
+	c->estimate = calibration_input(
+		&c->known, &c->count,
+		(uint64_t)((double)c->count.tokens *
+			   models_factor(c->op->use->models, t->config->id, t->model->id)));
+}
+
 /* Estimates are up to 20 % off: only what is too long even then is refused. */
 static bool check_context(struct llm_call *c, struct error *err)
 {
 	const struct model *m = c->target.model;
 	uint64_t least, room = m->context;
 
-	c->estimate = (uint64_t)((double)tokens_of_question(&c->question, c->op->arena) *
-				 models_factor(c->op->use->models, c->target.config->id, m->id));
+	estimate(c);
 	/* One that cuts without a word will not tell: there the estimate itself counts. */
 	least = c->target.endpoint.preset->cuts_silently ? c->estimate : c->estimate * 10 / 12;
 	if (!c->wish->max_tokens && least < room && least + c->question.max_tokens > room)

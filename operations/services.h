@@ -8,7 +8,6 @@ struct http;
 struct http_request;
 struct loop;
 struct models;
-struct redis;
 
 /* A dry run calls no provider: it shows what would be sent, and goes on as if the answer were an
  * empty text. Operations that write are left out by the run. */
@@ -22,8 +21,6 @@ struct services {
 	struct http *http;         /* for providers and the request operation */
 	struct models *models;     /* the model table */
 	struct directus *directus; /* NULL: DIRECTUS_URL is not set */
-	struct redis *cache;       /* for the option `cache`; NULL: there is none (`exec`) */
-	const char *cache_prefix;  /* of its keys */
 	struct dry_run *dry_run;   /* NULL: this is not one */
 };
 

@@ -288,31 +288,42 @@ uint64_t tokens_of_image(const struct model *m, uint32_t width, uint32_t height,
 
 /* ---- a question ---- */
 
-static uint64_t tokens_of_part(const struct model *m, const struct llm_part *part)
+static void add_text(struct token_count *sum, const struct model *m, struct str text)
+{
+	sum->tokens += tokens_of_text(m->tokenizer, text);
+	sum->bytes += text.len;
+}
+
+static void add_part(struct token_count *sum, const struct model *m, const struct llm_part *part)
 {
 	switch (part->kind) {
 	case PART_TEXT:
-		return tokens_of_text(m->tokenizer, str_of(part->text));
+		add_text(sum, m, str_of(part->text));
+		break;
 	case PART_IMAGE:
-		return tokens_of_image(m, part->width, part->height, part->detail);
+		sum->tokens += tokens_of_image(m, part->width, part->height, part->detail);
+		break;
 	case PART_DOCUMENT:
-		return (strlen(part->base64) / BYTES_PER_PDF_PAGE + 1) * TOKENS_PER_PDF_PAGE;
+		sum->tokens +=
+			(strlen(part->base64) / BYTES_PER_PDF_PAGE + 1) * TOKENS_PER_PDF_PAGE;
+		break;
 	}
-	return 0;
 }
 
-uint64_t tokens_of_question(const struct llm_question *q, struct arena *a)
+struct token_count tokens_of_question(const struct llm_question *q, struct arena *a)
 {
-	uint64_t sum = PER_CHAT;
+	struct token_count sum = {PER_CHAT, 0};
 
-	if (q->system)
-		sum += PER_MESSAGE + tokens_of_text(q->model->tokenizer, str_of(q->system));
+	if (q->system) {
+		sum.tokens += PER_MESSAGE;
+		add_text(&sum, q->model, str_of(q->system));
+	}
 	for (size_t i = 0; i < q->count; i++) {
-		sum += PER_MESSAGE;
+		sum.tokens += PER_MESSAGE;
 		for (size_t j = 0; j < q->messages[i].count; j++)
-			sum += tokens_of_part(q->model, &q->messages[i].parts[j]);
+			add_part(&sum, q->model, &q->messages[i].parts[j]);
 	}
 	if (q->schema)
-		sum += tokens_of_text(q->model->tokenizer, json_print(a, q->schema));
+		add_text(&sum, q->model, json_print(a, q->schema));
 	return sum;
 }

@@ -19,22 +19,20 @@ static bool is_over(const struct budget *b, const struct journal_entry *e, struc
 	const struct job *job = b->run->with.job;
 	uint64_t spent = b->run->usage.cost_nano + b->run->op.usage.cost_nano;
 	uint64_t used = tokens(&b->run->usage) + tokens(&b->run->op.usage);
-	uint64_t wanted = e->input_tokens + e->output_tokens;
+	uint64_t wanted = e->input_tokens + e->most_output_tokens;
 
-	if (job->max_cost_nano && e->cost_known && spent + e->cost_nano > job->max_cost_nano)
+	if (job->max_cost_nano && e->cost_known && spent + e->most_cost_nano > job->max_cost_nano)
 		return !fail(err, ERR_BUDGET,
-			     "the job's budget is %.6f USD: %.6f are spent, and this call is "
-			     "expected to "
+			     "the job's budget is %.6f USD: %.6f are spent, and this call may "
 			     "cost %.6f",
 			     (double)job->max_cost_nano / 1e9, (double)spent / 1e9,
-			     (double)e->cost_nano / 1e9);
+			     (double)e->most_cost_nano / 1e9);
 	if (job->max_tokens && used + wanted > job->max_tokens)
-		return !fail(
-			err, ERR_BUDGET,
-			"the job's budget is %llu tokens: %llu are used, and this call is expected "
-			"to use %llu",
-			(unsigned long long)job->max_tokens, (unsigned long long)used,
-			(unsigned long long)wanted);
+		return !fail(err, ERR_BUDGET,
+			     "the job's budget is %llu tokens: %llu are used, and this call may "
+			     "use %llu",
+			     (unsigned long long)job->max_tokens, (unsigned long long)used,
+			     (unsigned long long)wanted);
 	return false;
 }
 
@@ -78,9 +76,20 @@ static uint32_t calls(struct journal *j, const char *step)
 	return behind->methods->calls(behind, step);
 }
 
+static struct calibration calibration(struct journal *j, const char *step, const char *provider,
+				      const char *model)
+{
+	struct journal *behind = budget_of(j)->behind;
+
+	return behind->methods->calibration(behind, step, provider, model);
+}
+
 void budget_init(struct budget *b, struct journal *behind, const struct run *run)
 {
-	static const struct journal_methods methods = {permit, settle, answer, calls};
+	static const struct journal_methods methods = {permit, settle, answer, calls, calibration};
 
-	*b = (struct budget){{&methods}, behind, run};
+	*b = (struct budget){
+		{&methods, behind->has_cache},
+                behind, run
+        };
 }

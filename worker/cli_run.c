@@ -164,8 +164,6 @@ static bool make_queue(struct process *p)
 		return false;
 	}
 	p->queue = queue_new(p->setup.services.loop, &p->queue_options);
-	p->setup.services.cache = queue_redis(p->queue);
-	p->setup.services.cache_prefix = c->queue_prefix;
 	return true;
 }
 

@@ -54,7 +54,7 @@ static cJSON *workers_json(struct arena *a, const struct redis_value *list)
 /* One line of the books: a model ("openai/gpt-5") or a flow ("flow:9a1"), on one day. */
 struct book {
 	const char *who;
-	double calls, in, cached, out, nano;
+	double calls, in, cached, out, nano, hits, misses, saved;
 	struct book *next;
 };
 
@@ -67,6 +67,27 @@ static struct book *find_book(struct book **first, const char *who, struct arena
 		(*first)->who = who;
 	}
 	return *first;
+}
+
+static void put_in_book(struct book *b, const char *what, double number)
+{
+	const struct {
+		const char *what;
+		double *where;
+	} all[] = {
+		{"calls",  &b->calls },
+                {"in",     &b->in    },
+                {"cached", &b->cached},
+		{"out",    &b->out   },
+                {"nano",   &b->nano  },
+                {"hits",   &b->hits  },
+		{"misses", &b->misses},
+                {"saved",  &b->saved },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (strcmp(all[i].what, what) == 0)
+			*all[i].where = number;
 }
 
 /* Fields are "<who>|calls", "<who>|in", ... */
@@ -82,16 +103,7 @@ static struct book *read_books(struct arena *a, const struct redis_value *h)
 		if (!bar)
 			continue;
 		b = find_book(&first, arena_strndup(a, name, (size_t)(bar - name)), a);
-		if (strcmp(bar, "|calls") == 0)
-			b->calls = number;
-		else if (strcmp(bar, "|in") == 0)
-			b->in = number;
-		else if (strcmp(bar, "|cached") == 0)
-			b->cached = number;
-		else if (strcmp(bar, "|out") == 0)
-			b->out = number;
-		else if (strcmp(bar, "|nano") == 0)
-			b->nano = number;
+		put_in_book(b, bar + 1, number);
 	}
 	return first;
 }
@@ -123,6 +135,9 @@ static cJSON *costs_json(struct arena *a, const struct redis_value *days)
 			json_set_number(a, line, "cachedInputTokens", b->cached);
 			json_set_number(a, line, "outputTokens", b->out);
 			json_set_number(a, line, "costUsd", b->nano / 1e9);
+			json_set_number(a, line, "cacheHits", b->hits);
+			json_set_number(a, line, "cacheMisses", b->misses);
+			json_set_number(a, line, "savedUsd", b->saved / 1e9);
 			json_push(all, line);
 		}
 	}
@@ -140,7 +155,7 @@ static void print_costs(struct arena *a, const cJSON *costs)
 	struct cli_table t;
 
 	cli_table_start(&t, a, "DAY (UTC)", "MODEL OR FLOW", "CALLS", "INPUT", "OF THAT CACHED",
-			"OUTPUT", "COST", NULL);
+			"OUTPUT", "COST", "CACHE HITS", "SAVED", NULL);
 	json_each(line, costs) {
 		bool is_flow = strncmp(json_get_text(line, "who"), "flow:", 5) == 0;
 
@@ -148,7 +163,11 @@ static void print_costs(struct arena *a, const cJSON *costs)
 			      whole(a, line, "calls"), is_flow ? "" : whole(a, line, "inputTokens"),
 			      is_flow ? "" : whole(a, line, "cachedInputTokens"),
 			      is_flow ? "" : whole(a, line, "outputTokens"),
-			      cli_dollars(a, json_get_number(line, "costUsd", 0) * 1e9), NULL);
+			      cli_dollars(a, json_get_number(line, "costUsd", 0) * 1e9),
+			      is_flow ? "" : whole(a, line, "cacheHits"),
+			      is_flow ? ""
+				      : cli_dollars(a, json_get_number(line, "savedUsd", 0) * 1e9),
+			      NULL);
 	}
 	cli_table_print(&t);
 	if (t.rows == 0)

@@ -37,10 +37,17 @@ static uint32_t calls(struct journal *j, const char *step)
 	return 0;
 }
 
-static const struct journal_methods methods = {permit, settle, answer, calls};
+static struct calibration calibration(struct journal *j, const char *step, const char *provider,
+				      const char *model)
+{
+	(void)j, (void)step, (void)provider, (void)model;
+	return (struct calibration){.calls = 0};
+}
+
+static const struct journal_methods methods = {permit, settle, answer, calls, calibration};
 
 void exec_journal_init(struct exec_journal *j, struct loop *l)
 {
-	j->journal.methods = &methods;
+	j->journal = (struct journal){&methods, false};
 	j->loop = l;
 }

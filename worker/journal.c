@@ -5,6 +5,7 @@
  * the same question, named by the first of them; of several answers the first that is stored
  * counts. */
 #include "common/crashpoint.h"
+#include "worker/calibrations.h"
 #include "worker/journal_own.h"
 #include "worker/limits.h"
 #include "worker/queue_metrics.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { RULE_WORDS = 7, PERMIT_WORDS = 11, WEEK_MS = 7 * 24 * 3600 * 1000 };
+enum { RULE_WORDS = 7, PERMIT_WORDS = 15, WEEK_MS = 7 * 24 * 3600 * 1000 };
 
 static struct lease_own *lease_of(struct journal *j)
 {
@@ -98,6 +99,24 @@ static const char *permit_of_call(struct lease_own *o, const char *step, uint32_
 	return permit ? permit + 1 : "none";
 }
 
+/* ---- what past calls show ---- */
+
+/* Whose calls are alike: those of a step of a flow to a model. */
+static const char *learner_of(const struct lease_own *o, const struct journal_entry *e,
+			      struct arena *a)
+{
+	return calibration_name(a, e->provider, e->model, o->lease.flow, e->step);
+}
+
+static struct calibration known_calibration(struct journal *j, const char *step,
+					    const char *provider, const char *model)
+{
+	struct lease_own *o = lease_of(j);
+	const struct journal_entry e = {.step = step, .provider = provider, .model = model};
+
+	return calibrations_find(o->queue->calibrations, learner_of(o, &e, o->lease.arena));
+}
+
 /* ---- permit ---- */
 
 static void add_rule(struct send *s, const struct limit_rule *rule, const struct journal_entry *e)
@@ -112,7 +131,7 @@ static void add_rule(struct send *s, const struct limit_rule *rule, const struct
 	else if (rule->kind == LIMIT_ITPM)
 		amount = e->input_tokens;
 	else if (rule->kind == LIMIT_OTPM)
-		amount = e->output_tokens;
+		amount = e->most_output_tokens; /* so providers do */
 	else if (rule->kind == LIMIT_BUDGET || rule->kind == LIMIT_SOFT)
 		amount = e->cost_nano;
 	send_add_text(s, rule->scope);
@@ -135,8 +154,8 @@ static void permit_given_back(struct send *s)
 /* The permit was given, but nobody will use it: the run has ended, or the lease is nearly over. */
 static struct send *give_permit_back(struct send *permit)
 {
-	static const char *const rest[] = {"",  "failed", "",  "0", "0",  "0",
-					   "0", "0",      "0", "0", "-1", "-1"};
+	static const char *const rest[] = {"",   "failed", "", "0", "0", "0", "0", "0", "0", "0",
+					   "-1", "-1",     "", "0", "",  "0", "0", "0", "0"};
 	struct send *s = send_new(permit->queue, SCRIPT_SETTLE, SETTLE_WORDS);
 
 	for (size_t i = PERMIT; i <= ROUTE; i++)
@@ -165,11 +184,24 @@ static void refused(struct permit_call *c, struct send *s)
 		   is_slot ? "before" : "from", until);
 	count_refused(s->queue->with->metrics, c);
 	c->retry_at_ms = (uint64_t)item[1].integer;
+	if (str_is(item[3].text, "cache")) { /* this job waits, not all of its kind */
+		(void)fail(&c->call.err, ERR_PARKED, "another job is asking the same");
+		return;
+	}
 	s->lease->full_scope = scope;
 	s->lease->full_until_ms = c->retry_at_ms;
 }
 
-enum { PERMIT_LOST = -1, PERMIT_GIVEN = 1, PERMIT_ANSWERED = 3 };
+enum { PERMIT_LOST = -1, PERMIT_GIVEN = 1, PERMIT_ANSWERED = 3, PERMIT_CACHED = 4 };
+
+static void learn(const struct send *s, const struct journal_entry *e, size_t item)
+{
+	const struct redis_value *line = send_item(s, item);
+
+	if (line && line->type == REDIS_TEXT)
+		calibrations_learn(s->queue->calibrations, learner_of(s->lease, e, s->arena),
+				   line->text);
+}
 
 /* true: it can be used. false: the call ends when it has been given back, not before: else the job
  * could be somewhere else already, where its call would look like one that is under way. */
@@ -179,6 +211,9 @@ static bool admitted(struct permit_call *c, struct send *s)
 	uint64_t end = s->begun_ms + o->queue->with->lease_ms;
 
 	o->end_ms = u64_max(o->end_ms, end);
+	learn(s, &c->entry, 1);
+	if (c->entry.cache)
+		count_cache(o->queue->with->metrics, &c->entry, NULL);
 	if (!lease_may_begin(&o->lease)) {
 		c->retry_at_ms = wall_ms(); /* if the job is still ours, it begins anew */
 		c->send = give_permit_back(s);
@@ -211,6 +246,9 @@ static void permit_answered(struct send *s)
 	} else if (verdict == PERMIT_GIVEN) {
 		if (!admitted(c, s))
 			return;
+	} else if (verdict == PERMIT_CACHED) {
+		c->cached = arena_str(s->for_owner, s->redis.reply->items[1].text);
+		count_cache(s->queue->with->metrics, &c->entry, &s->redis.reply->items[2]);
 	} else if (verdict == PERMIT_LOST) {
 		s->lease->lease.lost = true;
 		(void)fail(&c->call.err, ERR_LEASE_LOST, "job '%s' is not ours any more",
@@ -239,12 +277,15 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 					o->lease.collection, o->lease.user};
 	struct limit_rule *rules;
 	size_t count = limits_find(q->limits, &subject, wall_ms(), a, &rules);
+	const char *learner = learner_of(o, e, a);
 	struct send *s = send_new(q, SCRIPT_PERMIT, PERMIT_WORDS + RULE_WORDS * count);
 
 	call_begin(&c->call, q->loop, cancel_permit);
 	c->send = s;
 	s->owner = &c->call;
+	c->cached = (struct str){NULL, 0};
 	s->lease = o;
+	s->for_owner = a;
 	s->begun_ms = loop_now(q->loop);
 	send_add_text(s, arena_printf(a, "%s.%" PRIu64, q->with->worker, ++q->permits));
 	send_add_text(s, o->lease.id);
@@ -257,6 +298,10 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 	send_add_number(s, q->with->lease_ms);
 	send_add_number(s, e->cost_nano);
 	send_add_number(s, e->is_retry);
+	send_add_number(s, e->most_cost_nano);
+	send_add_text(s, e->cache ? e->cache : "");
+	send_add_number(s, e->cache_renew ? 0 : e->cache_ms);
+	send_add_text(s, calibrations_find(q->calibrations, learner).calls ? "" : learner);
 	for (size_t i = 0; i < count; i++)
 		add_rule(s, &rules[i], e);
 	CRASH_POINT("before_permit");
@@ -318,6 +363,7 @@ void journal_settled(struct send *s)
 		c->call.err = s->task.call.err;
 	} else {
 		note_outcome(s->lease, c, s);
+		learn(s, &c->entry, 3);
 		take_winner(c, s);
 		if (send_item(s, 0)->integer != 1) {
 			s->lease->lease.lost = true;
@@ -336,6 +382,21 @@ static void cancel_settle(struct call *c)
 static void add_left(struct send *s, int64_t left)
 {
 	send_add_text(s, left < 0 ? "-1" : arena_printf(s->arena, "%" PRId64, left));
+}
+
+/* For the cache, and for the next calls of the step. */
+static void add_lessons(struct send *s, const struct settle_call *c)
+{
+	const struct journal_entry *e = &c->entry;
+	bool is_lesson = c->counted && c->input_tokens > 0 && e->count.tokens > 0;
+
+	send_add_text(s, e->cache ? e->cache : "");
+	send_add_number(s, c->for_cache ? e->cache_ms : 0);
+	send_add_text(s, is_lesson ? learner_of(s->lease, e, s->arena) : "");
+	send_add_number(s, e->count.tokens);
+	send_add_number(s, e->count.bytes);
+	send_add_number(s, e->input_tokens);
+	send_add_number(s, e->output_tokens);
 }
 
 static void settle(struct journal *j, struct settle_call *c, struct arena *a)
@@ -372,6 +433,7 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 	send_add_number(s, c->out_of_order);
 	add_left(s, c->remaining_requests);
 	add_left(s, c->remaining_tokens);
+	add_lessons(s, c);
 	assert(s->count == s->max);
 	if (c->outcome == SETTLE_ANSWER)
 		CRASH_POINT("before_settle");
@@ -385,4 +447,5 @@ const struct journal_methods queue_journal = {
 	.settle = settle,
 	.answer = known_answer,
 	.calls = known_calls,
+	.calibration = known_calibration,
 };

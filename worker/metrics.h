@@ -41,6 +41,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 	  "Tokens used: input, cached (part of input), output")                                    \
 	X(COST, COUNTER, "flow_worker_provider_cost_usd_total", "provider,model",                  \
 	  "What the answers cost, in USD, where the price is known")                               \
+	X(CACHE, COUNTER, "flow_worker_cache_lookups_total", "provider,model,result",              \
+	  "Questions with the option cache: hit, miss")                                            \
+	X(CACHE_SAVED, COUNTER, "flow_worker_cache_saved_usd_total", "provider,model",             \
+	  "What the answers from the cache had cost, in USD, where the price is known")            \
 	X(REDIS_CONNECTED, GAUGE, "flow_worker_redis_connected", "",                               \
 	  "Whether the connection to Redis is there")                                              \
 	X(QUEUE_JOBS, GAUGE, "flow_worker_queue_jobs", "state",                                    \

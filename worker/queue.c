@@ -2,6 +2,7 @@
 #include "worker/queue_own.h"
 
 #include "common/crashpoint.h"
+#include "worker/calibrations.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,6 +254,7 @@ struct queue *queue_new(struct loop *l, const struct queue_options *options)
 	q->door = arena_printf(a, "%sin", options->prefix);
 	q->channel = arena_printf(a, "%sctl", options->prefix);
 	q->limits = options->limits;
+	q->calibrations = calibrations_new(a);
 	redis_on_change(q->redis, connection_changed, q);
 	return q;
 }

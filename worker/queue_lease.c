@@ -73,7 +73,7 @@ struct lease_own *lease_new(struct queue *q, const struct redis_value *job, uint
 		.batch = name_at(job, BATCH, a),
 		.reply_to = name_at(job, REPLY, a),
 		.filed_ms = strtoull(name_at(job, FILED, a), NULL, 10),
-		.journal.methods = &queue_journal,
+		.journal = {&queue_journal, true},
 	};
 	take_stored(o, &job->items[STORED]);
 	o->next = q->leases;

@@ -13,6 +13,14 @@ void count_refused(struct metrics *m, const struct permit_call *c)
 		   LABELS(c->entry.provider, c->call.err.code == ERR_BUDGET ? "budget" : "limit"));
 }
 
+void count_cache(struct metrics *m, const struct journal_entry *e, const struct redis_value *saved)
+{
+	metric_add(m, METRIC_CACHE, 1, LABELS(e->provider, e->model, saved ? "hit" : "miss"));
+	if (saved)
+		metric_add(m, METRIC_CACHE_SAVED, (double)saved->integer / 1e9,
+			   LABELS(e->provider, e->model));
+}
+
 static void count_tokens(struct metrics *m, const struct settle_call *c, const char *kind,
 			 uint64_t tokens)
 {

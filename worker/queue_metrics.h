@@ -11,10 +11,13 @@
 struct metrics;
 struct permit_call;
 struct settle_call;
+struct journal_entry;
 
-/* metrics may be NULL in both. */
+/* metrics may be NULL in all of them. */
 void count_refused(struct metrics *m, const struct permit_call *c);
 void count_settled(struct metrics *m, const struct settle_call *c);
+/* saved: nano-dollars of an answer that was in the cache; NULL: there was none. */
+void count_cache(struct metrics *m, const struct journal_entry *e, const struct redis_value *saved);
 
 struct queue_metrics {
 	struct metrics *metrics;

@@ -129,6 +129,7 @@ struct queue {
 	uint64_t limits_said;
 
 	uint64_t permits; /* made so far, for their names */
+	struct calibrations *calibrations;
 };
 
 void queue_note(struct queue *q, const struct error *err);

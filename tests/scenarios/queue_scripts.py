@@ -137,7 +137,7 @@ class Job:
                            full, self.q.ttl_ms, self.q.ttl_ms, item, *texts)
 
     def permit(self, rules=(), step="ask", n=1, question=None, route="openai/gpt", lasts_ms=60000, cost=0,
-               retry=0, name=None):
+               retry=0, name=None, most=None, cache="", max_age_ms=0, learner=""):
         """rules: (scope, kind, limit, amount[, mode or period[, ends_ms[, on_budget]]])"""
         self.name = name or f"{self.id}#{step}#{n}#{self.fence}"
         self.ask = (step, n, question or n, route)
@@ -145,14 +145,18 @@ class Job:
         for rule in rules:
             rule = list(rule) + ["", 0, "park"][len(rule) - 4:]
             flat += rule
-        return self.q.call("permit", self.name, self.id, self.fence, step, n, question or n, route, lasts_ms,
-                           self.q.lease_ms, cost, retry, *flat)
+        reply = self.q.call("permit", self.name, self.id, self.fence, step, n, question or n, route, lasts_ms,
+                           self.q.lease_ms, cost, retry,
+                           cost if most is None else most, cache, max_age_ms, learner, *flat)
+        return reply[:1] if reply == [1, ""] else reply
 
     def settle(self, outcome="answer", answer="", used=(0, 0, 0), cost=0, rate_limited=0, retry_after_ms=0,
-               out_of_order=0, left=(-1, -1), name=None, ask=None):
+               out_of_order=0, left=(-1, -1), name=None, ask=None, cache="", cache_ms=0,
+               learner="", counted=(0, 0, 0, 0)):
         step, n, question, route = ask or self.ask
-        return self.q.call("settle", name or self.name, self.id, self.fence, step, n, question, route, "f1", outcome,
-                           answer, *used, cost, rate_limited, retry_after_ms, out_of_order, *left)
+        reply = self.q.call("settle", name or self.name, self.id, self.fence, step, n, question, route, "f1", outcome,
+                           answer, *used, cost, rate_limited, retry_after_ms, out_of_order, *left, cache, cache_ms, learner, *counted)
+        return reply if reply[3] else reply[:3]
 
 
 class Clock:

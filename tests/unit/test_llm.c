@@ -36,6 +36,8 @@ struct fake {
 	enum settle_outcome outcome;
 	struct journal_entry entry;
 	bool never; /* a permit never ends by itself */
+	struct calibration known;
+	const char *cached; /* what the cache has */
 };
 
 struct test {
@@ -73,6 +75,7 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 	if (f->refuse != ERR_OK)
 		c->call.err.code = f->refuse;
 	c->retry_at_ms = f->retry_at_ms;
+	c->cached = str_of(f->cached);
 	call_end(&c->call);
 }
 
@@ -107,7 +110,14 @@ static uint32_t calls(struct journal *j, const char *step)
 	return fake_of(j)->started;
 }
 
-static const struct journal_methods methods = {permit, settle, answer, calls};
+static struct calibration calibration(struct journal *j, const char *step, const char *provider,
+				      const char *model)
+{
+	(void)step, (void)provider, (void)model;
+	return fake_of(j)->known;
+}
+
+static const struct journal_methods methods = {permit, settle, answer, calls, calibration};
 
 static bool ask(void *arg, const struct llm_target *target, struct llm_question *q,
 		struct error *err)

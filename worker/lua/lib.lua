@@ -26,6 +26,10 @@
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
 --   rl:<route>         hash      until: cool-down; f: factor; circuit breaker and retry budget
 --   p:<permit>, px     hash, zset   what a call reserved; when its owner is taken for dead
+--   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking
+--                                for it now; cw: set of jobs that wait for that
+--   cal:<route>|<step> hash      what past calls of a step show: n, sums s, the line they give, o<b>: answers by
+--                                length; near: questions estimated within 5 %; over: answers above the expected length
 --   scp                zset      scopes by last use
 --   bt:<batch>         hash      jobs of a batch by state; nano, tokens
 --   bat:<batch>        hash      a batch: state (listing running paused budget done cancelled), body of the job that

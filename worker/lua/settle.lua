@@ -2,17 +2,23 @@
 -- ARGV: permit, job, fence, step, n, question, route, flow, outcome (answer failed unknown cancelled), answer,
 --       input, cached and output tokens, cost in nano-dollars, rate limited 0|1, retry after ms,
 --       out of order 0|1 (5xx, overload, network: counts for the circuit breaker),
---       requests left, tokens left by the provider's own count (-1: not told)
--- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one}
+--       requests left, tokens left by the provider's own count (-1: not told),
+--       digest of the question for the cache or '', ms for which it keeps the answer (0: not at all),
+--       calibration to learn or '', then for that: what was estimated: tokens by classes, bytes, tokens of the
+--       question, tokens of the answer
+-- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one,
+--        what was learned or ''}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
 -- answer is taken from anybody: it was paid for.
 local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'
 local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
+local cache, cache_ms, learner = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or ''
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
 local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit')
 local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE, OPEN_MS, OPEN_MAX_MS = 30000, 20, 0.2, 30000, 600000
+local CACHED_MAX = 1048576
 
 local function really_used(kind, held)
   if outcome == 'failed' then
@@ -47,12 +53,13 @@ local function free_slots(list)
   end
 end
 
-local function settle_money(list, reserved, was_reaped)
+-- Of a call whose answer never came nobody knows what it cost: the most it may.
+local function settle_money(list, reserved, most, was_reaped)
   for budget in list:gmatch('[^\n]+') do
     local key = K('bud:' .. budget)
-    call('HINCRBY', key, was_reaped and 'u' or 'r', 0 - reserved)
-    if outcome == 'unknown' then
-      call('HINCRBY', key, 'u', reserved)
+    call('HINCRBY', key, was_reaped and 'u' or 'r', 0 - (was_reaped and most or reserved))
+    if outcome == 'unknown' or outcome == 'cancelled' and cost == 0 then
+      call('HINCRBY', key, 'u', most)
     elseif cost > 0 then
       call('HINCRBY', key, 's', cost)
     end
@@ -205,11 +212,99 @@ local function judge_route()
   end
 end
 
-local p = fields(K('p:' .. permit), 'job', 'cost', 'slots', 'windows', 'budgets', 'reaped')
+-- Those who wait for the same answer get it; if there is none, one of them asks.
+local function tell_cache()
+  if cache == '' then
+    return
+  end
+  local keeps = outcome == 'answer' and cache_ms > 0 and #text <= CACHED_MAX
+  if keeps then
+    call('SET', K('ca:' .. cache), string.format('%.0f %.0f ', now, cost) .. text, 'PX', cache_ms)
+  end
+  if call('GET', K('cq:' .. cache)) == permit then
+    call('DEL', K('cq:' .. cache))
+  end
+  for _, waiting in ipairs(call('SPOP', K('cw:' .. cache), keeps and 1000 or 1)) do
+    local w = fields(K('j:' .. waiting), 'state', 'lane', 'route', 'tenant', 'seq', 'batch')
+    if w.state == 'parked' and call('ZREM', K('dly'), waiting) == 1 then
+      make_ready(waiting, w)
+      call('PUBLISH', K('ctl'), 'work')
+    end
+  end
+end
+
+-- The least squares of the relative error: (tokens - estimate) / estimate over 1 / estimate, 1 and bytes /
+-- estimate, each but the mean drawn towards 0 a little, so that texts that are all alike say no more than they do.
+-- s: sums of 1, x, xx, z, zz, xz, y, xy, zy with x = 50 / estimate, z = bytes / (5 * estimate).
+local function fit_line(s)
+  local w, mx, mz, my = s[1], s[2] / s[1], s[4] / s[1], s[7] / s[1]
+  local xx, zz, xz = s[3] - w * mx * mx + 0.01, s[5] - w * mz * mz + 0.01, s[6] - w * mx * mz
+  local xy, zy = s[8] - w * mx * my, s[9] - w * mz * my
+  local det = xx * zz - xz * xz
+  local bx, bz = (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
+  return bx * 50, my - bx * mx - bz * mz, bz / 5
+end
+
+-- The length that 95 % of the answers did not exceed. Buckets are 3 % wide.
+local function output_p95(key, calls)
+  local buckets, sum, below = {}, 0, 0
+  local h = call('HGETALL', key)
+  for i = 1, #h, 2 do
+    local b = h[i]:match('^o(%d+)$')
+    if b then
+      local n = tonumber(h[i + 1])
+      if calls % 512 == 0 then -- what was long ago counts less
+        n = math.floor(n / 2)
+        call('HSET', key, h[i], n)
+      end
+      buckets[#buckets + 1] = {tonumber(b), n}
+      sum = sum + n
+    end
+  end
+  table.sort(buckets, function(a, b) return a[1] < b[1] end)
+  for _, b in ipairs(buckets) do
+    below = below + b[2]
+    if below >= 0.95 * sum then
+      return math.ceil(1.03 ^ (b[1] + 1))
+    end
+  end
+  return 0
+end
+
+-- What this call shows about the next one of the step: how many tokens its texts are, how long the answers.
+local function learn()
+  if learner == '' or outcome ~= 'answer' then
+    return ''
+  end
+  local key = K('cal:' .. learner)
+  local raw, bytes, guess, expected = tonumber(ARGV[23]), tonumber(ARGV[24]), tonumber(ARGV[25]), tonumber(ARGV[26])
+  local c = fields(key, 's', 'n', 'near', 'over', 'line')
+  local n, s = number(c.n) + 1, {}
+  local x, z, y = 50 / raw, bytes / (5 * raw), input / raw
+  for old in (c.s or '0 0 0 0 0 0 0 0 0'):gmatch('%S+') do
+    s[#s + 1] = tonumber(old) * 0.99
+  end
+  for k, new in ipairs({1, x, x * x, z, z * z, x * z, y, x * y, z * y}) do
+    s[k] = s[k] + new
+  end
+  call('HINCRBY', key, string.format('o%d', math.floor(math.log(math.max(1, output)) / math.log(1.03))), 1)
+  local line = c.line or ''
+  if n <= 100 or n % 16 == 0 then
+    local fixed, per_token, per_byte = fit_line(s)
+    line = string.format('%d %.6g %.6g %.6g %d', n, fixed, per_token, per_byte, n >= 20 and output_p95(key, n) or 0)
+    call('PEXPIRE', key, 100 * DAY)
+  end
+  call('HSET', key, 's', table.concat(s, ' '), 'n', n, 'line', line,
+    'near', number(c.near) + (math.abs(guess - input) <= 0.05 * input and 1 or 0),
+    'over', number(c.over) + (output > expected and 1 or 0))
+  return line ~= c.line and line or ''
+end
+
+local p = fields(K('p:' .. permit), 'job', 'cost', 'slots', 'windows', 'budgets', 'reaped', 'most')
 if p.job then
   settle_windows(p.windows)
   free_slots(p.slots)
-  settle_money(p.budgets, tonumber(p.cost), p.reaped)
+  settle_money(p.budgets, tonumber(p.cost), tonumber(p.most or p.cost), p.reaped)
   call('DEL', K('p:' .. permit))
   call('ZREM', K('px'), permit)
   if outcome == 'answer' or outcome == 'cancelled' then
@@ -229,8 +324,10 @@ if p.job then
   call('PEXPIRE', rl, DAY)
 end
 local winner = settle_intent()
+tell_cache()
+local learned = p.job and learn() or ''
 local ours = j.fence == fence and j.state == 'active' and 1 or 0
 if winner ~= 0 and winner ~= n then
-  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or ''}
+  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or '', learned}
 end
-return {ours, tonumber(winner), ''}
+return {ours, tonumber(winner), '', learned}

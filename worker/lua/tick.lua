@@ -43,7 +43,7 @@ end
 -- themselves, its money may have been spent.
 local function reap_permit(permit)
   local key = K('p:' .. permit)
-  local p = fields(key, 'job', 'name', 'cost', 'slots', 'budgets')
+  local p = fields(key, 'job', 'name', 'cost', 'slots', 'budgets', 'most')
   call('ZREM', K('px'), permit)
   if not p.job then
     return
@@ -53,7 +53,7 @@ local function reap_permit(permit)
   end
   for budget in p.budgets:gmatch('[^\n]+') do
     call('HINCRBY', K('bud:' .. budget), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
-    call('HINCRBY', K('bud:' .. budget), 'u', p.cost)
+    call('HINCRBY', K('bud:' .. budget), 'u', p.most or p.cost)
   end
   call('HSET', key, 'reaped', 1, 'slots', '')
   call('PEXPIRE', key, 3600000)

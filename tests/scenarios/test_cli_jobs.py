@@ -1,0 +1,107 @@
+"""jobs, status and limits on the command line, against a queue with jobs in every state."""
+
+import json
+
+import pytest
+
+from processes import wait_for
+
+JOB = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "Hello",
+                                               "maxTokens": 20}}
+BAD = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": ""}}
+
+
+@pytest.fixture
+def filed(queue, worker):
+    """Two done, one dead about an item, one waiting for next year."""
+    queue.results([queue.enqueue(JOB, id="good-1", batch="b1"), queue.enqueue(JOB, id="good-2")])
+    queue.run("{", id="bad-1")
+    queue.enqueue(JOB, id="later-1", run_at=4_000_000_000_000, batch="b1", tenant="shop")
+    wait_for(lambda: queue.client.zcard("{flow-worker}:dly") == 1, "the late job to be filed")
+    return queue
+
+
+def ids(command):
+    return sorted(job["id"] for job in command.json)
+
+
+def test_list_finds_jobs_by_state_code_batch_and_tenant(filed, flow_worker):
+    assert ids(flow_worker("jobs", "list", "--json")) == ["bad-1", "later-1"]
+    assert ids(flow_worker("jobs", "list", "--state", "dead", "--json")) == ["bad-1"]
+    assert ids(flow_worker("jobs", "list", "--code", "INVALID_JOB", "--json")) == ["bad-1"]
+    assert ids(flow_worker("jobs", "list", "--batch", "b1", "--json")) == ["later-1"]
+    assert ids(flow_worker("jobs", "list", "--tenant", "shop", "--json")) == ["later-1"]
+    table = flow_worker("jobs", "list").out
+    assert "later-1" in table and "delayed" in table and "INVALID_JOB" in table
+
+
+def test_show_tells_everything_about_a_job_also_when_it_has_ended(filed, flow_worker):
+    ended = flow_worker("jobs", "show", "good-1", "--json").json
+    assert ended["result"]["status"] == "done" and ended["steps"][0]["type"] == "ai-generate"
+    waiting = flow_worker("jobs", "show", "later-1", "--json").json
+    assert waiting["state"] == "delayed" and waiting["body"] == JOB
+    unknown = flow_worker("jobs", "show", "nobody")
+    assert unknown.status == 1 and "no job 'nobody'" in unknown.err
+
+
+def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
+    assert flow_worker("jobs", "retry", "--code", "INVALID_JOB", "--json").json == {"asked": 1, "moved": 1}
+    filed.result("bad-1")
+    assert flow_worker("jobs", "cancel", "later-1").out == "1 of 1 jobs are cancelled\n"
+    assert filed.result("later-1")["status"] == "cancelled"
+    again = flow_worker("jobs", "cancel", "later-1")
+    assert again.status == 1 and again.out == "0 of 1 jobs are cancelled\n"
+    wait_for(lambda: filed.client.zcard("{flow-worker}:dead") == 1, "the bad job to be dead again")
+    assert flow_worker("jobs", "purge", "bad-1").status == 0
+    assert flow_worker("jobs", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["jobs", "retry"], "which jobs?"), (["jobs", "eat"], "expected list, show ID, retry"), (["jobs"], ""),
+    (["jobs", "list", "--limit", "many"], "")])
+def test_wrong_use_is_status_2(filed, flow_worker, arguments, message):
+    wrong = flow_worker(*arguments)
+    assert wrong.status == 2 and message in wrong.err and wrong.out == ""
+
+
+def test_pause_holds_jobs_back_and_resume_lets_them_go(filed, flow_worker):
+    assert flow_worker("jobs", "pause", "--tenant", "shop").status == 0
+    filed.enqueue(JOB, id="held", tenant="shop")
+    filed.run(JOB, tenant="other")
+    assert not filed.client.exists("{flow-worker}:res:held")
+    assert "paused:tenant:shop" in flow_worker("status").out
+    flow_worker("jobs", "resume", "--tenant", "shop")
+    assert filed.result("held")["status"] == "done"
+
+
+def test_a_running_job_is_cancelled_from_another_process(queue, simulator, worker, flow_worker):
+    simulator.fault("hang", call="slow")
+    queue.enqueue(JOB, id="slow")
+    wait_for(lambda: simulator.ledger(call="slow"), "the call to begin")
+    assert flow_worker("jobs", "cancel", "slow").status == 0
+    result = queue.result("slow", timeout=10)
+    assert result["status"] == "cancelled" and result["error"]["code"] == "CANCELLED"
+    wait_for(lambda: simulator.ledger(call="slow")[0]["outcome"] == "aborted", "the call to be closed")
+
+
+def test_status_counts_jobs_workers_and_money(filed, flow_worker):
+    status = flow_worker("status", "--costs", "--json").json
+    assert (status["jobs"]["later"], status["jobs"]["dead"], status["jobs"]["active"]) == (1, 1, 0)
+    assert [worker["slots"] for worker in status["workers"]] == [100]
+    assert status["ever"]["done"] == 2 and status["recent"]["done"] == 2
+    models = [line for line in status["costs"] if line["who"] == "openai/gpt-4.1-mini"]
+    assert models[0]["calls"] == 2 and models[0]["costUsd"] > 0
+    assert "openai/gpt-4.1-mini" in flow_worker("status", "--costs").out
+    assert "running" in flow_worker("status").out
+
+
+def test_limits_show_how_full_they_are(queue, start_worker, flow_worker):
+    rules = "json:" + json.dumps([{"scope": "openai", "rpm": 100, "budgetUsd": 1, "period": "total"},
+                                  {"scope": "tenant:*", "concurrency": 3}])
+    start_worker(AI_LIMITS=rules)
+    queue.results([queue.enqueue(JOB, tenant="shop") for _ in range(4)])
+    lines = {(line["scope"], line["limit"]): line for line in flow_worker("limits", "--json", AI_LIMITS=rules).json}
+    assert lines["openai", "rpm"]["used"] == 4 and lines["openai", "rpm"]["of"] == 100
+    assert 0 < lines["openai", "budgetUsd"]["used"] < 1
+    assert lines["tenant:shop", "concurrency"]["used"] == 0
+    assert "tenant:shop" in flow_worker("limits", AI_LIMITS=rules).out

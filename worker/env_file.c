@@ -74,18 +74,18 @@ static void merge(struct buf *out, struct str old, const struct env_line *lines,
 
 static bool save(struct arena *a, const char *path, struct str text, struct error *err)
 {
-	const char *new = arena_printf(a, "%s.new.%d", path, (int)getpid());
-	int fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	const char *draft = arena_printf(a, "%s.new.%d", path, (int)getpid());
+	int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	bool good = fd >= 0 && write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0;
 
 	if (fd >= 0)
 		good = close(fd) == 0 && good;
-	if (good && rename(new, path) == 0)
+	if (good && rename(draft, path) == 0)
 		return true;
 	(void)fail(err, ERR_INVALID_PAYLOAD, "'%.200s' can not be written: %s", path,
 		   strerror(errno));
 	if (fd >= 0)
-		(void)unlink(new);
+		(void)unlink(draft);
 	return false;
 }
 

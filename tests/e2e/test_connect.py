@@ -5,6 +5,19 @@ import stat
 import pytest
 
 from directus import ADMIN_TOKEN, Client, DirectusError, to_article
+from processes import wait_for
+
+RUNS = {
+    "collection": "worker_runs", "meta": {"icon": "list"}, "schema": {},
+    "fields": [
+        {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}},
+        {"field": "flow", "type": "string", "schema": {}},
+        {"field": "job", "type": "string", "schema": {}},
+        {"field": "status", "type": "string", "schema": {}},
+        {"field": "date", "type": "timestamp", "schema": {}},
+        {"field": "data", "type": "json", "meta": {"interface": "input-code", "special": ["cast-json"]}, "schema": {}},
+    ],
+}
 
 
 @pytest.fixture
@@ -125,3 +138,39 @@ def test_wrong_collections_fields_and_tokens_change_nothing(flow_worker, connect
     done = connect(name="wrong", token="wrong-token")
     assert done.status == 1 and "INVALID_CREDENTIALS" in done.err
     assert users_of(admin, "wrong") == []
+
+
+def test_runs_are_written_into_a_collection_that_connect_has_opened(connect, admin, directus, queue, start_worker):
+    admin.post("/collections", RUNS)
+    try:
+        done = connect("--json", name="runs", WORKER_RUN_LOG_COLLECTION="worker_runs")
+        assert done.status == 0, done.err
+        start_worker(DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=done.json["worker"]["DIRECTUS_TOKEN"],
+                     WORKER_RUN_LOG_COLLECTION="worker_runs")
+        id = queue.enqueue({"operations": [{"type": "transform", "key": "one", "options": {"json": {"a": "ü"}}}], "trigger": {"x": 1}})
+        [run] = wait_for(lambda: admin.get("/items/worker_runs"), "the run is written")
+        assert (run["job"], run["status"]) == (id, "done") and run["date"]
+        assert [(s["key"], s["status"], s["options"]) for s in run["data"]["steps"]] == [("one", "resolve", {"json": {"a": "ü"}})]
+        assert run["data"]["data"]["one"] == {"a": "ü"} and run["data"]["data"]["$trigger"] == {"x": 1}
+    finally:
+        admin.delete("/collections/worker_runs")
+
+
+def test_a_user_is_notified_of_failures(connect, admin, directus, queue, start_worker):
+    me = admin.get("/users/me")["id"]
+    done = connect("--notifications", "--json", name="notify")
+    start_worker(DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=done.json["worker"]["DIRECTUS_TOKEN"], WORKER_ON_DEAD=f"directus:{me}")
+    queue.run({"operation": "throw-error", "options": {"code": "MY_CODE", "message": "m"}})
+    [told] = wait_for(lambda: admin.get("/notifications", **{"filter[subject][_contains]": "flow-worker"}), "the notification")
+    assert told["recipient"] == me and "MY_CODE (1)" in told["message"]
+
+
+def test_doctor_finds_nothing_wrong_with_what_connect_has_made(connect, directus, redis, simulator, flow_worker):
+    token = connect("--json", name="doctor").json["worker"]["DIRECTUS_TOKEN"]
+    done = flow_worker("doctor", "--json", DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=token)
+    said = {c["check"]: c for c in done.json["checks"]}
+    assert [said[c]["status"] for c in ("directus", "directus-token", "directus-version", "directus-admin", "directus-rights")] == ["good"] * 5
+    assert directus.version in said["directus-version"]["found"]
+    assert said["extension"]["status"] == "bad" and "FLOW_WORKER_USER=" in said["extension"]["fix"]
+    done = flow_worker("doctor", "--json", DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=directus.worker_token)
+    assert {c["check"]: c["status"] for c in done.json["checks"]}["extension"] == "good"

@@ -11,7 +11,7 @@ from fake_directus import FakeDirectus
 from proxy import Proxy
 from redis_server import RedisServer
 from simulator import Simulator
-from worker import Queue, Worker, environment, run_command
+from worker import SECRETS, Queue, Worker, environment, run_command
 
 
 @pytest.fixture
@@ -107,5 +107,19 @@ def flow_worker(request, tmp_path):
                  for name, fixture in (("redis", "redis"), ("simulator", "simulator"), ("directus", "fake_directus"))
                  if fixture in request.fixturenames}
         return run_command(*arguments, env=environment(**parts, **env), cwd=tmp_path, stdin=stdin, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def ask(flow_worker, simulator):
+    """ask("ai-generate", prompt="…") -> the result object of exec; env for the variables."""
+
+    def run(operation="ai-generate", env=None, **options):
+        options = {"provider": "openai", "model": "gpt-4.1-mini", **options}
+        done = flow_worker("exec", "-", stdin={"operation": operation, "options": options}, **(env or {}))
+        for secret in SECRETS:
+            assert secret not in done.out + done.err  # V-12
+        return done.json
 
     return run

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from directus import ADMIN_TOKEN, JOB_SECRET, MODEL, WORKER_TOKEN, Client, to_article
+from conftest import VERSION
+from directus import ADMIN_TOKEN, JOB_SECRET, MODEL, WORKER_TOKEN, WORKER_USER, Client, to_article
 from processes import wait_for
 from worker import SECRETS
 
@@ -162,3 +163,25 @@ def test_only_the_worker_and_nobody_else_may_act_with_its_token(directus, admin)
     stranger = Client(directus.url)
     assert stranger.raw("GET", f"/items/articles/{key}").status_code == 403
     assert stranger.raw("PATCH", f"/items/articles/{key}", json={"title": "y"}).status_code == 403
+
+
+@pytest.fixture
+def narrow_worker(directus, admin):
+    """The worker's user may change meta_description of articles only."""
+    admin.delete("/users", [WORKER_USER])
+    directus.create_worker_user(fields=("meta_description",))
+    yield
+    admin.delete("/users", [WORKER_USER])
+    directus.create_worker_user()
+
+
+@pytest.mark.skipif(not VERSION.startswith("11."), reason="Directus 12 allows field permissions with a licence only")
+def test_a_worker_that_may_change_one_field_changes_no_other(narrow_worker, admin, queue, connected):
+    key = admin.post("/items/articles", {"title": "x"})["id"]
+    connected()
+    assert queue.run(to_article(key))["status"] == "done"
+    refused = queue.run(to_article(key, payload={"title": "{{ask.content}}"}))
+    assert (refused["status"], refused["error"]["code"]) == ("dead", "FORBIDDEN")
+    assert "title" in refused["error"]["message"]
+    article = admin.get(f"/items/articles/{key}")
+    assert (article["title"], article["meta_description"][:9]) == ("x", "SIMULATED")

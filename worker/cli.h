@@ -70,6 +70,7 @@ struct cli {
 	X(check)        \
 	X(batch)        \
 	X(cron)         \
+	X(flow)         \
 	X(jobs)         \
 	X(status)       \
 	X(limits)       \

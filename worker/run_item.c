@@ -2,6 +2,7 @@
 
 #include "common/loop.h"
 #include "common/secrets.h"
+#include "common/utf8.h"
 #include "operations/services.h"
 #include "worker/failure.h"
 #include "worker/queue.h"
@@ -165,8 +166,7 @@ struct str run_item_record(const struct run *r)
 	json_set_number(a, json, "tokens",
 			(double)(r->usage.input_tokens + r->usage.output_tokens));
 	if (r->err.code != ERR_OK)
-		json_set_text(a, json, "message",
-			      arena_printf(a, "%.*s", MESSAGE_MAX_BYTES, r->err.text));
+		json_set_str(a, json, "message", utf8_cut(str_of(r->err.text), MESSAGE_MAX_BYTES));
 	if (i->is_unchanged)
 		json_set_bool(a, json, "skipped", true);
 	if (json_get_bool(i->item, "onlyChanged", false) && question) {

@@ -203,7 +203,8 @@ local function record_item(id, j, status, code, more)
   if batch == '' or id:sub(1, #batch + 1) ~= batch .. '#' or call('EXISTS', K('bat:' .. batch)) == 0 then
     return
   end
-  local m = (more or '') ~= '' and cjson.decode(more) or {}
+  local is_json, m = pcall(cjson.decode, more or '')
+  m = is_json and m or {}
   local item = id:sub(#batch + 2)
   local what = m.skipped and 'skipped' or code == 'CONFLICT' and 'conflict' or ITEM_STATUS[status]
   forget_item(batch, item)

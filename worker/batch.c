@@ -88,16 +88,17 @@ static bool read_fields(struct arena *a, const cJSON *json, struct batch *b, str
 
 static bool read_flow(struct arena *a, const cJSON *json, struct batch *b, struct error *err)
 {
+	const cJSON *given = member(json, "flow");
 	struct error why;
 	struct flow *flow;
 
-	b->flow = member(json, "flow");
-	if (!cJSON_IsString(b->flow) && !cJSON_IsObject(b->flow) && !cJSON_IsArray(b->flow))
-		return wrong("flow", b->flow,
+	b->flow = given;
+	if (!cJSON_IsString(given) && !cJSON_IsObject(given) && !cJSON_IsArray(given))
+		return wrong("flow", given,
 			     "a flow's id or name, a flow object, or a list of operations", err);
-	if (cJSON_IsString(b->flow))
+	if (cJSON_IsString(given))
 		return true;
-	flow = flow_parse(a, b->flow, FLOW_OF_JOB, &why);
+	flow = flow_parse(a, given, FLOW_OF_JOB, &why);
 	if (!flow)
 		return fail(err, why.code, "batch: the flow: %s", why.text);
 	return flow->first || fail(err, ERR_INVALID_JOB, "batch: the flow has no operations");
@@ -149,8 +150,8 @@ const char *batch_flow_label(const struct batch *b)
 {
 	const char *id = json_get_text(b->flow, "id"), *name = json_get_text(b->flow, "name");
 
-	if (cJSON_IsString(b->flow))
-		return b->flow->valuestring;
+	if (cJSON_GetStringValue(b->flow))
+		return cJSON_GetStringValue(b->flow);
 	if (id && id[0])
 		return id;
 	return name && name[0] ? name : "batch";

@@ -139,13 +139,13 @@ cJSON *batch_state_json(struct arena *a, const struct batch_state *s)
 
 const char *batch_state_subject(struct arena *a, const struct batch_state *s)
 {
+	uint64_t failed = s->failed + s->conflict;
 	const char *name = s->name[0] ? s->name : s->collection[0] ? s->collection : s->id;
 
 	if (strcmp(s->state, "budget") == 0)
 		return arena_printf(a, "Batch %s has stopped: its budget is spent", name);
 	return arena_printf(a, "Batch %s is over: %llu done, %llu failed", name,
-			    (unsigned long long)s->done,
-			    (unsigned long long)(s->failed + s->conflict));
+			    (unsigned long long)s->done, (unsigned long long)failed);
 }
 
 const char *batch_state_message(struct arena *a, const struct batch_state *s)

@@ -150,13 +150,14 @@ const char *batch_state_subject(struct arena *a, const struct batch_state *s)
 
 const char *batch_state_message(struct arena *a, const struct batch_state *s)
 {
+	uint64_t over = s->ended + s->gone;
+
 	return arena_printf(
 		a,
 		"%llu of %llu items are over: %llu done, %llu unchanged, %llu changed by "
 		"somebody else, %llu failed, %llu gone. %llu tokens, %.4f USD.",
-		(unsigned long long)(s->ended + s->gone), (unsigned long long)s->total,
-		(unsigned long long)s->done, (unsigned long long)s->skipped,
-		(unsigned long long)s->conflict, (unsigned long long)s->failed,
-		(unsigned long long)s->gone, (unsigned long long)s->tokens,
-		(double)s->spent_nano / 1e9);
+		(unsigned long long)over, (unsigned long long)s->total, (unsigned long long)s->done,
+		(unsigned long long)s->skipped, (unsigned long long)s->conflict,
+		(unsigned long long)s->failed, (unsigned long long)s->gone,
+		(unsigned long long)s->tokens, (double)s->spent_nano / 1e9);
 }

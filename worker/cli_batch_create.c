@@ -325,7 +325,7 @@ static int enqueue(struct cli_queue *q, const struct cli_batch_plan *plan)
 				    str_of(cli_queue_key(q, "in", "")),
 				    STR("*"),
 				    STR("id"),
-				    str_of(plan->source->id),
+				    str_of(arena_printf(q->arena, "batch:%s", plan->id)),
 				    STR("lane"),
 				    STR("2"),
 				    STR("body"),

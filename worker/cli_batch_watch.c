@@ -34,8 +34,8 @@ static uint64_t over(const struct batch_state *s)
 /* Items a second over the last samples; 0: not known. */
 static double rate(struct watch *w, const struct batch_state *s, uint64_t now_ms)
 {
-	size_t oldest = w->count < RATE_SAMPLES ? 0 : w->count % RATE_SAMPLES;
 	uint64_t since;
+	size_t oldest;
 
 	w->samples[w->count % RATE_SAMPLES].at_ms = now_ms;
 	w->samples[w->count % RATE_SAMPLES].ended = over(s);
@@ -60,6 +60,7 @@ static const char *bar(struct arena *a, double part)
 static const char *line(struct watch *w, const struct batch_state *s, uint64_t now_ms)
 {
 	struct arena *a = w->q->arena;
+	uint64_t failed = s->failed + s->conflict;
 	double per_second = rate(w, s, now_ms), total = (double)s->total;
 	double left = total > (double)over(s) ? total - (double)over(s) : 0;
 	double part = total > 0 ? (double)over(s) / total : 0;
@@ -80,8 +81,7 @@ static const char *line(struct watch *w, const struct batch_state *s, uint64_t n
 			    w->terminal ? arena_printf(a, "[%s] ", bar(a, part)) : "", part * 100,
 			    (unsigned long long)over(s), (unsigned long long)s->total,
 			    (unsigned long long)s->done, (unsigned long long)s->skipped,
-			    (unsigned long long)(s->failed + s->conflict),
-			    (unsigned long long)s->active, per_second,
+			    (unsigned long long)failed, (unsigned long long)s->active, per_second,
 			    cli_dollars(a, (double)s->spent_nano), budget, rest);
 }
 

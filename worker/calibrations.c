@@ -47,7 +47,7 @@ void calibrations_learn(struct calibrations *c, const char *name, struct str lin
 const char *calibration_name(struct arena *a, const char *provider, const char *model,
 			     const char *flow, const char *step)
 {
-	bool has_flow = flow && *flow;
+	bool has_flow = flow && *flow && strcmp(flow, "-") != 0; /* "-": none */
 
 	return arena_printf(a, "%s/%s|%s%s%s", provider, model, has_flow ? flow : "",
 			    has_flow ? "#" : "", step);

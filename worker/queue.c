@@ -20,15 +20,28 @@ enum {
 
 /* ---- every second ---- */
 
+/* Jobs that were lost too often: they have ended without a worker. */
+static void tell_stalled(struct queue *q, const struct redis_value *stalled)
+{
+	struct error err;
+
+	for (size_t i = 0; q->with->refused && i + 2 < stalled->count; i += 3) {
+		(void)fail(&err, ERR_STALLED, "%.*s", STR_ARGS(stalled->items[i + 2].text));
+		q->with->refused(q->with->arg, stalled->items[i].text.ptr,
+				 stalled->items[i + 1].text.ptr, &err);
+	}
+}
+
 static void ticked(struct once *o)
 {
 	struct queue *q = o->queue;
 	const struct redis_value *reply = o->redis.reply;
 
-	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 3)
+	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 4)
 		return;
 	CRASH_POINT("after_tick");
 	queue_limits_seen(q, &reply->items[1]);
+	tell_stalled(q, &reply->items[3]);
 	if (reply->items[0].integer > 0)
 		claim_poke(q);
 	if (reply->items[2].count > 0 && !q->refiling.is_busy && !q->is_stopping)

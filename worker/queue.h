@@ -67,7 +67,8 @@ struct queue_options {
 	/* Looks at a body. false and ERR_INVALID_JOB: it is no job; it ends dead there. */
 	bool (*describe)(void *arg, struct str body, struct arena *a, struct job_description *out,
 			 struct error *err);
-	/* What came in at the door was no job, and ends dead there; or NULL. May be told twice. */
+	/* What ends without having run here, or NULL: what came in at the door and was no job (dead),
+	 * or was lost too often (ERR_STALLED: quarantined). May be told twice. */
 	void (*refused)(void *arg, const char *id, const char *tenant, const struct error *err);
 	/* Another worker has the job, or may have: stop, write nothing, lease_free(). Told once. */
 	void (*lost)(void *arg, struct lease *lease);

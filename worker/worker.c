@@ -418,7 +418,7 @@ void worker_refused(void *arg, const char *id, const char *tenant, const struct 
 				     .flow = tenant,
 				     .code = error_name(err),
 				     .message = err->text,
-				     .status = "dead"};
+				     .status = err->code == ERR_STALLED ? "quarantined" : "dead"};
 
 	on_dead_tell(w->with.on_dead, &job);
 }

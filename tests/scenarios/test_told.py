@@ -99,6 +99,17 @@ def test_a_receiver_that_is_gone_holds_up_neither_jobs_nor_the_end(queue, start_
     assert "failed jobs were not told of" in worker.log
 
 
+def test_a_job_that_its_workers_do_not_survive_is_told_of(receiver, queue, simulator, start_worker):
+    simulator.fault("hang", times=-1)
+    id = queue.enqueue({"operation": "ai-generate", "options": {"model": "gpt-4.1", "prompt": "Hello"}}, max=0)
+    first = start_worker(WORKER_LEASE="1s")
+    wait_for(simulator.ledger, "the call is under way")
+    first.kill()
+    start_worker(WORKER_LEASE="1s", WORKER_ON_DEAD=receiver.url)
+    [told] = wait_for(lambda: receiver.told, "the job is told of")
+    assert [(j["id"], j["status"], j["code"]) for j in told["jobs"]] == [(id, "quarantined", "STALLED")]
+
+
 def test_a_user_of_directus_gets_a_notification(queue, fake_directus, start_worker):
     start_worker(WORKER_ON_DEAD=f"directus:{USER}")
     queue.run(BAD, tenant="flow-a")

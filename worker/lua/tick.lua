@@ -2,11 +2,13 @@
 -- entries of the door that were handed to a worker that died before filing them.
 -- ARGV: worker, heartbeat as JSON, layout, digest of its limits, lease ms, ambiguous wait ms, result TTL ms,
 --       how many of each at most
--- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them}
+-- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them,
+--        jobs that were lost too often and are quarantined now, as id, tenant, why, ...}
 -- Sent twice: finds less to do.
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS = 30000
+local stalled = {}
 
 -- The lease of a job is over. Its last owner is fenced off at once. A call that may still be on the
 -- wire is waited for: nobody asks again before it is certainly over, or wait_ms after the last sign of
@@ -26,6 +28,9 @@ local function reap_job(id, lease_end)
   blame_item(j.item, CRASH_WEIGHT, 'STALLED')
   if losses > number(j.max or 10) then
     local why = 'its worker was lost ' .. losses .. ' times; `flow-worker jobs retry` runs it again'
+    stalled[#stalled + 1] = id
+    stalled[#stalled + 1] = j.tenant
+    stalled[#stalled + 1] = why
     return finish_job(id, j, 'quarantined', plain_result(id, 'quarantined', 'STALLED', why), '', 'STALLED', ttl_ms)
   end
   if j.cancel then
@@ -111,4 +116,4 @@ for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
     digests[#digests + 1] = d
   end
 end
-return {#leases / 2, digests, left_at_the_door()}
+return {#leases / 2, digests, left_at_the_door(), stalled}

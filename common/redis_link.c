@@ -40,6 +40,13 @@ struct lookup {
 	struct redis_link *link;
 };
 
+/* How hiredis counts the elements of an array: Debian 12 has 0.14, Debian 13 has 1.2. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t redis_count;
+#else
+typedef int redis_count;
+#endif
+
 struct redis_link {
 	struct loop *loop;
 	const struct link_events *events;
@@ -58,7 +65,7 @@ struct redis_link {
 	struct tls *tls;
 	redisReader *reader;
 	redisReplyObjectFunctions reader_functions; /* hiredis' own, but for createArray */
-	void *(*create_array)(const redisReadTask *task, int elements);
+	void *(*create_array)(const redisReadTask *task, redis_count elements);
 	size_t reply_bytes; /* of the reply that is coming in */
 	struct buf out;     /* not yet handed to the wire */
 };
@@ -147,7 +154,7 @@ void link_close(struct redis_link *link)
 /* ---- connecting ---- */
 
 /* hiredis allocates what an array's head claims before it has seen an element. */
-static void *create_array(const redisReadTask *task, int elements)
+static void *create_array(const redisReadTask *task, redis_count elements)
 {
 	const struct redis_link *link = task->privdata;
 
@@ -471,7 +478,7 @@ struct str format_command(size_t count, const struct str *words)
 	const char **pointers = xmalloc(count * sizeof(char *));
 	size_t *lengths = xmalloc(count * sizeof(size_t));
 	char *bytes = NULL;
-	int len;
+	long long len; /* an int before hiredis 1.0 */
 
 	for (size_t i = 0; i < count; i++) {
 		pointers[i] = words[i].ptr ? words[i].ptr : "";

@@ -66,7 +66,7 @@ static const cJSON *upper(struct arena *a, const cJSON *value, const cJSON *argu
 
 	(void)argument;
 	while ((letter = strstr(letter, "\xC3\x9F"))) /* as long as what it becomes */
-		memcpy(letter, "SS", 2);
+		letter[0] = letter[1] = 'S';
 	return made;
 }
 

@@ -139,29 +139,40 @@ unsigned web_open_connections(const struct web *w)
 
 /* ---- sending ---- */
 
-static void send_out(struct peer *p)
+static bool has_more(const struct peer *p)
+{
+	return p->out.len || p->forever;
+}
+
+/* What the socket takes now; false: the peer is gone. */
+static bool send_some(struct peer *p)
 {
 	static const char zeros[65536];
 
-	while (p->fd >= 0 && (p->out.len || p->forever)) {
+	while (has_more(p)) {
 		struct str s = p->out.len ? buf_str(&p->out) : (struct str){zeros, sizeof(zeros)};
 		ssize_t sent = send(p->fd, s.ptr, s.len, MSG_NOSIGNAL);
 
 		if (sent < 0 && errno == EAGAIN)
-			break;
+			return true;
 		if (sent < 0) {
 			peer_close(p);
-			return;
+			return false;
 		}
 		if (p->out.len)
 			buf_drop(&p->out, (size_t)sent);
 	}
-	if (p->fd < 0)
+	return true;
+}
+
+static void send_out(struct peer *p)
+{
+	if (p->fd < 0 || !send_some(p))
 		return;
 	if (p->hang_up && p->out.len == 0)
 		peer_close(p);
 	else
-		watch_change(p->watch, WATCH_READ | (p->out.len || p->forever ? WATCH_WRITE : 0));
+		watch_change(p->watch, WATCH_READ | (has_more(p) ? WATCH_WRITE : 0));
 }
 
 void web_send(struct peer *p, const char *text)

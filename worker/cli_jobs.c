@@ -13,16 +13,16 @@
 enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH };
 
 static const struct cli_option options[] = {
-	[STATE] = {"state",							"STATE", "ready active delayed parked ambiguous next dead quarantined"},
+	[STATE] = {"state",						   "STATE", "ready active delayed parked ambiguous dead quarantined"},
 	[ITEM] = {"item", "TEXT", "jobs about an item: \"articles:12\", or a part of it"},
-	[CODE] = {"code",							 "CODE", "jobs that ended with this error"},
-	[BATCH] = {"batch",        "ID", "jobs of a batch"},
-	[TENANT] = {"tenant",							 "NAME", "jobs of a tenant; with pause and resume: only these"},
-	[ROUTE] = {"route",			     "ROUTE", "with pause and resume: only this provider/model"},
-	[LIMIT] = {"limit",							"N", "how many at most; default 50 for list, 20000 else"},
-	[FRESH] = {"fresh",					     NULL,
+	[CODE] = {"code",						    "CODE", "jobs that ended with this error"},
+	[BATCH] = {"batch",   "ID", "jobs of a batch"},
+	[TENANT] = {"tenant",						    "NAME", "jobs of a tenant; with pause and resume: only these"},
+	[ROUTE] = {"route",                        "ROUTE", "with pause and resume: only this provider/model"},
+	[LIMIT] = {"limit",						   "N", "how many at most; default 50 for list, 20000 else"},
+	[FRESH] = {"fresh",					NULL,
 		   "with retry: forget finished steps and answers; they are paid again"},
-	{0						      },
+	{0						 },
 };
 
 /* As list.lua gives them. */

@@ -151,6 +151,14 @@ void claim_poke(struct queue *q)
 		send_claim(q, q->claim->want);
 }
 
+void claim_expect(struct queue *q, uint64_t ms)
+{
+	if (q->claiming.is_busy)
+		q->claim_again = true; /* its reply may not know of it yet */
+	else if (!timeout_is_running(&q->claim_timer) || q->claim_timer.at > loop_now(q->loop) + ms)
+		timeout_start(q->loop, &q->claim_timer, ms, moment_came);
+}
+
 void claim_probe(struct queue *q)
 {
 	if (!q->claiming.is_busy)

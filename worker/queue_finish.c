@@ -89,6 +89,8 @@ static void finished(struct send *s)
 	else
 		c->became_dead = s->redis.reply->integer == REPLY_BECAME_DEAD;
 	s->lease->lease.lost = true; /* it is over: nothing renews it */
+	if (s->at_ms > 0)
+		claim_expect(s->queue, s->at_ms - u64_min(s->at_ms, wall_ms()));
 	call_end(&c->call);
 }
 
@@ -109,6 +111,7 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	c->became_dead = false;
 	c->send = s;
 	s->owner = &c->call;
+	s->at_ms = finish->at_ms;
 	send_add_text(s, with->worker);
 	send_add_text(s, outcomes[finish->outcome]);
 	send_add(s, finish->result);

@@ -39,6 +39,7 @@ struct send {
 	struct lease_own *lease; /* NULL: gone */
 	struct arena *for_owner; /* what the owner is to keep goes there */
 	uint64_t begun_ms;       /* loop time */
+	uint64_t at_ms;          /* of a finish: when the job goes on, time of day; 0: not */
 	struct timeout watch;    /* of journal_spool.c */
 	bool spooled;
 	struct send *next, **link;
@@ -145,7 +146,8 @@ void door_file(struct queue *q, struct once *filing, const struct redis_value *e
 void door_filed(struct once *o); /* for whom nothing is left to do then */
 
 /* ---- queue_claim.c ---- */
-void claim_poke(struct queue *q);  /* there may be work */
+void claim_poke(struct queue *q);                /* there may be work */
+void claim_expect(struct queue *q, uint64_t ms); /* there will be work then */
 void claim_probe(struct queue *q); /* proves that claims are answered, at least once a second */
 void claim_end(struct queue *q);   /* whoever waits gets what there is, or nothing */
 

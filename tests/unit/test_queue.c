@@ -296,6 +296,36 @@ TEST(what_a_run_stores_is_there_for_the_next_one)
 	stop_side(&s);
 }
 
+/* Nobody would look before the next second otherwise: ten times. */
+TEST(a_parked_job_goes_on_in_time_although_a_claim_waits_already)
+{
+	struct finish park = {.outcome = QUEUE_PARK};
+	struct finish_call c;
+	struct lease *job;
+	struct side s;
+	uint64_t begun;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", ""));
+	enqueue("a", "");
+	claim(&s, 1);
+	begun = wall_ms();
+	for (int i = 0; i < 10; i++) {
+		job = s.jobs[0];
+		queue_claim_start(s.queue, &s.claim, 1);
+		park.at_ms = wall_ms() + 50;
+		queue_finish_start(job, &c, &park);
+		wait_for(&s, &c.call);
+		lease_free(job);
+		wait_for(&s, &s.claim.call);
+		assert_true(wall_ms() >= park.at_ms);
+		s.jobs[0] = s.claim.leases[0];
+	}
+	assert_true(wall_ms() - begun < 5000);
+	assert_int_equal(finish(&s, s.jobs[0], &done), ERR_OK);
+	stop_side(&s);
+}
+
 TEST(leases_are_renewed_as_long_as_the_worker_lives)
 {
 	struct sleep_call nap;
@@ -537,6 +567,7 @@ int main(void)
 		Q(a_claim_waits_until_there_is_work_and_a_finished_job_leaves_its_result),
 		Q(an_entry_that_is_no_job_ends_dead_with_the_reason),
 		Q(what_a_run_stores_is_there_for_the_next_one),
+		Q(a_parked_job_goes_on_in_time_although_a_claim_waits_already),
 		Q(leases_are_renewed_as_long_as_the_worker_lives),
 		Q(who_has_lost_a_lease_is_told_once_and_may_not_write),
 		Q(a_cancelled_job_s_run_is_told_by_message_or_by_the_next_renewal),

@@ -162,6 +162,7 @@ local function release_dedup(id, key)
   if j.state == 'next' then
     call('SET', K('dd:' .. key), heir, 'PX', DAY)
     make_ready(heir, j)
+    call('PUBLISH', K('ctl'), 'work')
   end
 end
 

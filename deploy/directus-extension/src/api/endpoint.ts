@@ -60,7 +60,7 @@ async function actOnItems(body: Body, request: Asked, context: Context): Promise
 	);
 	const schema = await context.getSchema({ database: knex });
 	if (!schema.collections[collection]) {
-		throw rejection('FORBIDDEN', 403, `You don't have permission to access collection "${collection}" or it does not exist.`);
+		throw rejection('FORBIDDEN', 403, `You don't have permission to access collection "${collection}" or it does not exist. Queried in root.`);
 	}
 	const items = new services['ItemsService'](collection, { schema, accountability, knex });
 	const limit = Number(env['QUERY_LIMIT_DEFAULT'] ?? 100);

@@ -35,14 +35,38 @@ function objectOf(value: unknown, name: string): any {
 
 const isEmpty = (value: object | null): boolean => value === null || Object.keys(value).length === 0;
 
+type Clean = (value: any, request: ItemRequest) => unknown;
+
+const list: Clean = (value) => toArray(value).map((item) => (typeof item === 'string' ? item.trim() : item));
+const each = (object: any, clean: (name: string, value: unknown) => unknown): object =>
+	Object.fromEntries(Object.entries(object).map(([name, value]) => [name, clean(name, value)]));
+
+/** What may be written in more than one way, as the services want it (api/src/utils/sanitize-query.ts). */
+const CLEAN: Record<string, Clean> = {
+	fields: list,
+	sort: list,
+	group: list,
+	limit: Number,
+	offset: Number,
+	page: Number,
+	filter: (value, request) => parseFilter(optionToObject(value), request.accountability),
+	aggregate: (value) => each(optionToObject(value), (_, names) => list(names, undefined as never)),
+	deep: (value, request) => deepOf(optionToObject(value), request),
+};
+
+function cleanOf(query: object, request: ItemRequest, mark = ''): object {
+	return each(query, (name, value) => (value === null ? value : (CLEAN[name.slice(mark.length)]?.(value, request) ?? value)));
+}
+
+/** {"translations": {"_limit": 1, "_sort": "id", "author": {…}}} */
+function deepOf(deep: any, request: ItemRequest): object {
+	return each(deep, (name, value) =>
+		name.startsWith('_') ? Object.values(cleanOf({ [name]: value }, request, '_'))[0] : deepOf(value, request));
+}
+
 function queryOf(query: any, request: ItemRequest): any {
-	const { filter, fields, ...rest } = query ?? {};
-	return {
-		...rest,
-		limit: rest.limit ?? request.limit,
-		...(fields === undefined ? {} : { fields: toArray(fields) }),
-		...(filter === undefined ? {} : { filter: parseFilter(filter, request.accountability) }),
-	};
+	const clean: any = cleanOf(query ?? {}, request);
+	return { ...clean, limit: clean.limit ?? request.limit };
 }
 
 async function create(items: any, request: ItemRequest): Promise<unknown> {

@@ -5,6 +5,7 @@
 #include "operations/services.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- keys ---- */
@@ -315,7 +316,9 @@ enum task_next items_refuse(struct items *it, const char *why)
 {
 	struct error err;
 
-	(void)fail(&err, ERR_INVALID_PAYLOAD, "%s", why);
+	(void)fail(&err, ERR_NAMED, "%s", why);
+	(void)snprintf(err.name, sizeof(err.name), "%s",
+		       error_code_name(ERR_INVALID_PAYLOAD)); /* a DirectusError, as there */
 	err.status = 400;
 	return task_fail_as(&it->op->task, &err);
 }

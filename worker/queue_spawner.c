@@ -11,7 +11,7 @@
 enum {
 	WINDOW = 500,  /* children at the door or running, of one parent */
 	AT_ONCE = 100, /* looked after in one round trip */
-	FIRST_WAIT_MS = 100,
+	FIRST_WAIT_MS = 20,
 	LONGEST_WAIT_MS = 5000
 };
 

@@ -34,11 +34,30 @@ static bool check_node(struct arena *a, const struct flow_node *n, struct error 
 	return true;
 }
 
+/* Operations that take their options as leniently as Directus does still need those without which
+ * they have nothing to do. */
+static bool check_required(const struct flow_node *n, struct error *err)
+{
+	for (const struct option *o = n->op->options; o && o->name; o++) {
+		const cJSON *raw = json_get(n->options, o->name);
+		const char *text = cJSON_GetStringValue(raw);
+
+		if (o->required && (!raw || cJSON_IsNull(raw) || (text && !text[0])))
+			return fail(err, ERR_INVALID_PAYLOAD,
+				    "operation '%.64s' (%s): option '%s' is missing: %s", n->key,
+				    n->type, o->name, o->help);
+	}
+	return true;
+}
+
 bool flow_check_options(struct arena *a, const struct flow *f, struct error *err)
 {
-	for (size_t i = 0; i < f->count; i++)
-		if (f->nodes[i].op && f->nodes[i].op->strict && !check_node(a, &f->nodes[i], err))
+	for (size_t i = 0; i < f->count; i++) {
+		const struct flow_node *n = &f->nodes[i];
+
+		if (n->op && !(n->op->strict ? check_node(a, n, err) : check_required(n, err)))
 			return false;
+	}
 	return true;
 }
 

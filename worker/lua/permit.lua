@@ -74,15 +74,13 @@ end
 
 local function check_budget(r)
   local b = fields(K('bud:' .. r.scope .. ':' .. r.period), 's', 'r', 'u')
-  local spent = number(b.s) + number(b.u)
-  local used = spent + number(b.r)
+  local used = number(b.s) + number(b.r) + number(b.u)
+  local over = used + r.amount > r.limit
   if r.kind == 'soft' then
-    r.over = used + r.amount > r.limit
+    r.over = over
     todo.budgets[#todo.budgets + 1] = r
-  elseif spent + r.amount > r.limit or spent >= r.limit then
-    refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', spent, r.limit, r.on_budget == 'fail')
-  elseif used + r.amount > r.limit or used >= r.limit then -- calls under way may give some of it back
-    refuse(now + 500, r.scope, 'budget', used, r.limit)
+  elseif over or used >= r.limit then
+    refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', used, r.limit, r.on_budget == 'fail')
   else
     todo.budgets[#todo.budgets + 1] = r
   end

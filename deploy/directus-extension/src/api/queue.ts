@@ -22,13 +22,14 @@ interface Logger {
 
 interface Waiter {
 	settle(result: Result): void;
-	/** Another job that does the same work (`dedup`): its result is ours. */
+	/** Another job that does the same work (`dedup`, "duplicate of <id>"): its result is ours. */
 	sameAs?: string;
 }
 
 const WAITING_MAX = 200;
 const ENQUEUE_WITHIN_MS = 5000;
 const BLOCK_MS = 3000;
+const DUPLICATE = 'duplicate of ';
 const REPLIES_KEPT_S = 7 * 24 * 3600;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -37,6 +38,14 @@ export function sign(job: object, secret: string | null): string {
 	const text = JSON.stringify(job);
 	if (!secret) return text;
 	return `${text.slice(0, -1)},"sign":"${createHmac('sha256', secret).update(text).digest('hex')}"}`;
+}
+
+function parse(text: string): Result {
+	try {
+		return JSON.parse(text) as Result;
+	} catch {
+		return { status: 'dead', error: { code: 'INVALID_RESPONSE', message: 'The job\'s result is not JSON.' } };
+	}
 }
 
 export class Queue {
@@ -191,10 +200,8 @@ export class Queue {
 			this.#lastId = entryId;
 			const reply: Record<string, string> = {};
 			for (let i = 0; i + 1 < words.length; i += 2) reply[words[i]!] = words[i + 1]!;
-			const waiter = reply['id'] ? this.#waiting.get(reply['id']) : undefined;
-			if (!waiter || reply['status'] === 'piece') continue;
-			if (reply['of']) waiter.sameAs = reply['of'];
-			ended.push(reply['id']!);
+			if (reply['status'] === 'piece') continue;
+			for (const [id, waiter] of this.#waiting) if (id === reply['id'] || waiter.sameAs === reply['id']) ended.push(id);
 		}
 		await this.#look(ended);
 	}
@@ -207,7 +214,12 @@ export class Queue {
 		const found = await this.#command((redis) => redis.mget(keys));
 		ids.forEach((id, i) => {
 			const text = found[i];
-			if (text) this.#waiting.get(id)?.settle(JSON.parse(text) as Result);
+			const waiter = this.#waiting.get(id);
+			if (!text || !waiter) return;
+			const result = parse(text);
+			// Its own result only says whose to wait for.
+			if (result.status.startsWith(DUPLICATE)) waiter.sameAs = result.status.slice(DUPLICATE.length);
+			else waiter.settle(result);
 		});
 	}
 

@@ -17,7 +17,7 @@ class Sentinel:
         config = folder / "sentinel.conf"  # it writes what it learns into this file
         config.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
                           f"sentinel monitor main 127.0.0.1 {master.port} 2\n"
-                          "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n")
+                          "sentinel down-after-milliseconds main 3000\nsentinel failover-timeout main 10000\n")
         self.process = Process(["redis-server", config, "--sentinel"], folder / "sentinel.log")
         self.client = redis_py.Redis(port=self.port, decode_responses=True)
         wait_for(self._knows_all, "the sentinel knows the replica", every=0.05)

@@ -10,7 +10,7 @@ def waiting_flow(trigger, options, **ai):
         {"type": "ai-generate", "key": "ask", "options": {"model": "gpt-4.1", "prompt": "Say {{$trigger.body.x}}", **ai}}]}
 
 
-def test_two_flows_that_ask_the_same_pay_once_and_both_get_the_answer(admin, simulator, connected):
+def test_flows_that_ask_the_same_at_once_pay_once_and_all_get_the_answer(admin, simulator, connected):
     simulator.set(delay="1500")
     connected()
     flow = admin.create_flow(waiting_flow("webhook", {"method": "POST", "return": "$last"}, dedupeKey="say-{{$trigger.body.x}}"))
@@ -18,7 +18,6 @@ def test_two_flows_that_ask_the_same_pay_once_and_both_get_the_answer(admin, sim
         answers = [pool.submit(lambda: admin.raw("POST", f"/flows/trigger/{flow}", json={"x": "hello"}).json()) for _ in range(3)]
         results = [answer.result(60) for answer in answers]
     assert [result.get("content") for result in results] == ["SIMULATED answer to: Say hello"] * 3, results
-
     assert len(simulator.ledger()) == 1
 
 

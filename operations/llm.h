@@ -87,15 +87,7 @@ struct llm_call {
 void llm_start(struct llm_call *c, struct op_call *op, const struct llm_wish *wish, cJSON *warnings,
 	       uint32_t last_n);
 
-/* Fits c->question to the model, and refuses what can not go well: llm_fit.c. */
-bool llm_fit(struct llm_call *c, struct error *err) NODISCARD;
-
-/* Whether an error names a field that may be left out; notes it in c->refused. */
-bool llm_can_mend(struct llm_call *c);
-
 /* provider, model, attempts, requestId: for op->error_extra. */
 cJSON *llm_error_extra(const struct llm_call *c, struct arena *a);
-
-void llm_warn(struct llm_call *c, const char *format, ...) PRINTF(2, 3);
 
 #endif

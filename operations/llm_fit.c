@@ -1,6 +1,6 @@
 /* operations/llm_fit.c: what a model can take: a question is made to fit it before it is sent, and
  * refused where that is not possible, before it costs anything. */
-#include "operations/llm.h"
+#include "operations/llm_own.h"
 #include "operations/services.h"
 #include "operations/tokens.h"
 

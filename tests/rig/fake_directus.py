@@ -25,6 +25,7 @@ class FakeDirectus:
         self.transforms = True  # a width of one's own is allowed for /assets
         self.requests = []   # dicts: method, path, query, headers, body, at
         self.broken = None   # (status, body): the answer to everything
+        self.limit_max = None  # QUERY_LIMIT_MAX: a number caps a list, ("refuse", number) refuses to give more
         self.delay = 0       # seconds before each answer
         self.lock = threading.Lock()
         fake = self
@@ -163,7 +164,12 @@ class FakeDirectus:
         for name in query.get("sort", []):
             found.sort(key=lambda item: item.get(name))
         found = found[query.get("offset", 0):]
-        return 200, {"data": [pick(item, query) for item in (found[:query["limit"]] if "limit" in query else found)]}
+        limit = query.get("limit", 100)
+        if isinstance(self.limit_max, tuple) and limit > self.limit_max[1]:
+            return 400, {"errors": [{"message": "Invalid query.", "extensions": {"code": "INVALID_QUERY"}}]}
+        if isinstance(self.limit_max, int):
+            limit = min(limit, self.limit_max)
+        return 200, {"data": [pick(item, query) for item in (found[:limit] if limit >= 0 else found)]}
 
     def stop(self):
         self.server.shutdown()

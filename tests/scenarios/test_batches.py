@@ -4,10 +4,14 @@
 import csv
 import io
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
-from processes import wait_for
+from processes import built, wait_for
+from worker import environment
 
 MODEL = "gpt-4.1"
 ASK = {"type": "ai-generate", "key": "ask", "options": {"provider": "openai", "model": MODEL, "prompt": "About {{$trigger.payload.title}}",
@@ -326,3 +330,69 @@ def test_batches_are_listed_and_a_name_is_used_once(worker, articles, batch):
     again = batch("create", "--collection", "articles", "--name", "one", "--yes")
     assert again.status == 1 and "there is a batch 'one' already" in again.err
     assert [b["batch"] for b in batch("list", "--json").json] == ["two", "one"]
+
+
+@pytest.mark.parametrize("limit", [30, ("refuse", 30)])
+def test_a_directus_that_gives_few_items_at_once_gives_all_of_them(queue, worker, articles, limit):
+    articles(150).limit_max = limit
+    last = queue.run({"batch": {"collection": "articles", "flow": FLOW}}, timeout=60)["last"]
+    assert (last["total"], last["done"], last["gone"]) == (150, 150, 0)
+
+
+def test_items_that_are_gone_or_dealt_with_when_their_turn_comes_are_left(start_worker, articles, redis, batch, simulator):
+    fake = articles(50)
+    simulator.set(delay="100")
+    start_worker(WORKER_CONCURRENCY=2)
+    batch("create", "--collection", "articles", "--filter", '{"meta":{"_null":true}}', "--concurrency", "4", "--name", "g",
+          "--yes", "--detach")
+    wait_for(lambda: count_of(redis, "g") >= 4, "it has begun")
+    batch("pause", "g")
+    for n in range(40, 46):
+        del fake.items["articles"][str(n)]
+    for n in range(46, 51):
+        fake.item("articles", n)["meta"] = "a person's"
+    simulator.set(delay="0")
+    done = batch("resume", "g", "--json")
+    assert done.status == 0, done.err
+    assert (done.json["total"], done.json["done"], done.json["gone"]) == (50, 39, 11)
+    assert {fake.item("articles", n)["meta"] for n in range(46, 51)} == {"a person's"}
+
+
+def test_a_schedule_can_start_a_batch(redis, worker, articles, flow_worker, tmp_path):
+    fake = articles(5)
+    (tmp_path / "batch.json").write_text(json.dumps({"batch": {"collection": "articles", "flow": FLOW, "name": "nightly"}}))
+    added = flow_worker("cron", "add", "nightly", "--cron", "0 2 1 1 *", "--job", "batch.json")
+    assert added.status == 0, added.err
+    assert flow_worker("cron", "run-now", "nightly").status == 0
+    wait_for(lambda: all(item["meta"] for item in fake.items["articles"].values()), "all are written")
+    listed = wait_for(lambda: [b for b in flow_worker("batch", "list", "--json").json if b["state"] == "done"], "it is over")
+    assert (listed[0]["name"], listed[0]["done"]) == ("nightly", 5) and listed[0]["batch"].startswith("cron:nightly:")
+
+
+def test_on_a_terminal_it_asks_tries_and_shows_a_bar(redis, simulator, worker, articles, fake_directus, tmp_path):
+    articles(120)
+    (tmp_path / "flow.json").write_text(json.dumps(FLOW))
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [str(built("flow-worker")), "batch", "create", "--collection", "articles", "--flow", "flow.json"], cwd=tmp_path,
+        env=environment(redis, simulator, fake_directus), stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = ""
+
+    def read_until(text):
+        nonlocal seen
+        while text not in seen:
+            seen += os.read(ours, 65536).decode(errors="replace")
+
+    try:
+        read_until("120 items. Try 5 first? [Y/n]")
+        os.write(ours, b"\n")
+        read_until("Run the flow for all 120 items? [y/N]")
+        assert seen.count("before:") == 5 and "nothing was written" in seen and fake_directus.writes() == []
+        os.write(ours, b"y\n")
+        read_until("[########################] 100 %  120 of 120")
+        assert running.wait(60) == 0
+    finally:
+        running.kill()
+        running.wait()
+        os.close(ours)

@@ -212,6 +212,9 @@ CASES = {
     "no model allowed": (lambda w: w.set(AI_ANTHROPIC_ALLOWED_MODELS=""), "providers", "AI_ANTHROPIC_ALLOWED_MODELS"),
     "a model that is not offered": (
         lambda w: w.set(AI_ANTHROPIC_ALLOWED_MODELS="claude-sonet-5-5"), "providers", "claude-sonnet-5-5"),
+    "a default model that is not offered": (
+        lambda w: w.set(AI_DEFAULT_MODEL="openai:gpt-5.6-tera", AI_OPENAI_ALLOWED_MODELS="gpt-5.6-tera"),
+        "providers", "correct AI_DEFAULT_MODEL"),
     "a default model without a key": (
         lambda w: w.set(AI_DEFAULT_MODEL="google:gemini-3.6-flash", AI_GOOGLE_API_KEY=""), "default-model", "AI_GOOGLE_API_KEY"),
     "a default model that is not allowed": (

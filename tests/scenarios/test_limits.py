@@ -1,49 +1,13 @@
-"""Limits over several workers, as the provider counts them: a sliding window of 60 s at its own door."""
+"""Limits over several workers. The figures are those of test_limits_figures.py."""
 # labels: slow
 
 import json
 import time
 
-import pytest
-
 from processes import wait_for
 
-WINDOW_MS = 60000
 JOB = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "Hello " * 50,
                                                "maxTokens": 100}}
-
-
-def most_in_a_window(times, amount=lambda _: 1):
-    """The most that any 60 s hold."""
-    most = total = first = 0
-    for last, at in enumerate(times):
-        total += amount(last)
-        while at - times[first] >= WINDOW_MS:
-            total -= amount(first)
-            first += 1
-        most = max(most, total)
-    return most
-
-
-@pytest.mark.parametrize("limits, entry, limit", [
-    ("rpm=300", {"rpm": 300}, 300),
-    ("tpm=30000,charge=arrival", {"tpm": 30000}, 300),
-])
-def test_a_limit_is_never_exceeded_and_is_used(start_simulator, start_worker, queue, limits, entry, limit):
-    simulator = start_simulator(limits=limits, delay="20-400")
-    rules = "json:" + json.dumps([{"scope": "openai", **entry}])
-    for _ in range(4):
-        start_worker(simulator=simulator, AI_LIMITS=rules, WORKER_CONCURRENCY=64)
-    for i in range(int(limit * 2.5)):
-        queue.enqueue(JOB, tenant=f"t{i % 5}")
-    begun = time.time()
-    wait_for(lambda: time.time() - begun > 2 * WINDOW_MS / 1000 + 3, "two windows and a little", 130, 1)
-    ledger = simulator.ledger()
-    assert [line for line in ledger if line["status"] == 429] == []
-    times = sorted(line["at"] for line in ledger)
-    assert most_in_a_window(times) <= limit
-    used = sum(at < times[0] + 2 * WINDOW_MS + 2000 for at in times)
-    assert used >= 0.97 * 2 * limit, f"{used} of {2 * limit} in two windows"
 
 
 def test_concurrency_holds_over_all_workers_and_is_used(start_simulator, start_worker, queue):

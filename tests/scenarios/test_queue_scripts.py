@@ -649,7 +649,10 @@ def test_budgets_refuse_by_period_and_say_whether_for_good(q, clock):
     assert a.permit([("*", "budget", 1000, 1001, "day:x", ends, "park")])[:2] == [0, ends]
     assert a.permit([("*", "budget", 1000, 1001, "day:x", ends, "fail")])[:2] == [2, ends]
     assert a.permit([("*", "budget", 1000, 1000, "day:x", ends, "fail")], cost=1000) == [1]
-    assert q.one(id="b").permit([("*", "budget", 1000, 0, "day:x", ends, "fail")])[0] == 2, "it is used up"
+    b = q.one(id="b")
+    assert b.permit([("*", "budget", 1000, 0, "day:x", ends, "fail")])[:2] == [0, clock.ms + 500], "it may come back"
+    a.settle(answer="x", cost=1000)
+    assert b.permit([("*", "budget", 1000, 0, "day:x", ends, "fail")])[0] == 2, "it is used up"
 
 
 def test_a_soft_budget_warns_once_and_lets_pass(q):

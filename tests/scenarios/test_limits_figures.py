@@ -1,0 +1,202 @@
+"""The figures that limits are measured by; each test prints its own. Counts and order are asserted, times are printed.
+
+FLOW_WORKER_LIMIT_MINUTES (2): how long the windows are watched."""
+# labels: slow
+
+import itertools
+import json
+import os
+import random
+import re
+import time
+
+import pytest
+
+from processes import wait_for
+
+WINDOW_MS = 60000
+MINUTES = float(os.environ.get("FLOW_WORKER_LIMIT_MINUTES", "2"))
+WORKERS = 8
+IN, OUT = 0.4e-6, 1.6e-6  # dollars per token of gpt-4.1-mini
+
+
+def job(prompt="Hello " * 50, provider="openai", model="gpt-4.1-mini", **options):
+    return {"operation": "ai-generate", "options": {"provider": provider, "model": model, "prompt": prompt, "maxTokens": 100,
+                                                    **options}}
+
+
+def rules(*entries):
+    return "json:" + json.dumps(entries)
+
+
+def jain(shares):
+    return sum(shares) ** 2 / (len(shares) * sum(x * x for x in shares))
+
+
+def number(value):
+    return int(value or 0)
+
+
+# ---- R6, R7: never exceeded, and used ----
+
+@pytest.mark.parametrize("limits, entry, kills", [
+    ("rpm=300", {"rpm": 300}, False),
+    ("tpm=30000,charge=arrival", {"tpm": 30000}, False),
+    ("rpm=300", {"rpm": 300}, True),
+], ids=["requests", "tokens", "requests-and-kills"])
+def test_a_provider_s_window_is_never_exceeded_and_is_used(start_simulator, start_worker, queue, limits, entry, kills):
+    limit, windows = 300, max(2, round(MINUTES))
+    simulator = start_simulator(limits=limits, delay="20-400")
+    env = {"AI_LIMITS": rules({"scope": "openai", **entry}), "WORKER_CONCURRENCY": 32, "WORKER_LEASE": "3s"}
+    workers = [start_worker(simulator=simulator, **env) for _ in range(WORKERS)]
+    for i in range(limit * (windows + 1)):
+        queue.enqueue(job(), tenant=f"t{i % 5}")
+    first = wait_for(lambda: simulator.ledger(), "the first call", 60)[0]["at"]
+    end = first / 1000 + windows * WINDOW_MS / 1000 + 2
+    chosen = random.Random(7)
+    for n in itertools.count(1):
+        if time.time() >= end:
+            break
+        wait_for(lambda: time.time() >= min(end, first / 1000 + 12 * n), "the next look", 30, 0.1)
+        if kills and time.time() < end:
+            place = chosen.randrange(WORKERS)
+            workers[place].kill()
+            workers[place] = start_worker(simulator=simulator, **env)
+    ledger = simulator.ledger()
+    violations = sum(line["status"] == 429 for line in ledger)
+    used = sum(line["at"] < first + windows * WINDOW_MS + 2000 for line in ledger)
+    print(f"\n{limits}, {WORKERS} workers, {windows} windows{', kills' if kills else ''}: "
+          f"{violations} violations, {used / (windows * limit):.1%} used")
+    assert violations == 0
+    assert used >= 0.97 * windows * limit
+
+
+# ---- R8: money ----
+
+def spent_truly(simulator):
+    return sum(line["usage"]["input"] * IN + line["usage"]["output"] * OUT for line in simulator.ledger() if line.get("usage"))
+
+
+def booked(queue, scope="*"):
+    (key,) = queue.client.keys(f"{queue.prefix}bud:{scope}:*")
+    b = {k.decode() if isinstance(k, bytes) else k: int(v) for k, v in queue.client.hgetall(key).items() if k not in ("warned", b"warned")}
+    return b.get("s", 0) / 1e9, b.get("r", 0) / 1e9, b.get("u", 0) / 1e9
+
+
+@pytest.mark.parametrize("on_budget", ["fail", "park"])
+def test_a_budget_holds_and_the_books_are_true(start_simulator, start_worker, queue, flow_worker, on_budget):
+    simulator = start_simulator(delay="20-100")
+    budget = 0.002
+    limits = rules({"scope": "*", "budgetUsd": budget, "softUsd": budget / 2, "period": "month", "onBudget": on_budget})
+    for _ in range(3):
+        start_worker(simulator=simulator, AI_LIMITS=limits, WORKER_CONCURRENCY=16)
+    texts = random.Random(3)
+    ids = [queue.enqueue(job("word " * texts.randint(5, 300)), tenant=f"t{n % 3}") for n in range(300)]
+    if on_budget == "fail":
+        results = queue.results(ids)
+        messages = {r["error"]["message"] for r in results if r["status"] == "dead"}
+        assert {r["error"]["code"] for r in results if r["status"] == "dead"} == {"BUDGET_EXCEEDED"}
+        for message in messages:
+            assert re.search(r"'budget' of '\*' is full: \d+ of 2000000, room from \d{4}-\d\d-01T00:00:00Z", message), message
+    else:
+        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") == 3 and queue.client.zcard(f"{queue.prefix}lse") == 0,
+                 "all that is left waits for the next month", 60)
+        ends = {score for _, score in queue.client.zrange(f"{queue.prefix}thr", 0, -1, withscores=True)}
+        (line,) = [x for x in flow_worker("limits", "--json", AI_LIMITS=limits).json if x["limit"] == "budgetUsd"]
+        assert ends == {line["endsMs"]} and line["used"] <= budget
+    truth, (spent, reserved, unconfirmed) = spent_truly(simulator), booked(queue)
+    print(f"\nbudget {budget}: spent {truth:.6f}, booked {spent:.6f} and {unconfirmed:.6f} unconfirmed")
+    assert 0.9 * budget < truth <= budget
+    assert reserved == pytest.approx(0, abs=1e-9) and abs(spent + unconfirmed - truth) < 0.01 * truth
+    events = [e for _, e in queue.client.xrange(f"{queue.prefix}ev")]
+    assert any((e.get(b"e") or e.get("e")) in ("budget", b"budget") for e in events), "the soft limit was told"
+
+
+def test_what_dead_workers_may_have_spent_is_counted(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="50-300")
+    env = {"AI_LIMITS": rules({"scope": "*", "budgetUsd": 100, "period": "total"}), "WORKER_CONCURRENCY": 8,
+           "WORKER_LEASE": "1s", "WORKER_AMBIGUOUS_WAIT": "1s"}
+    ids = [queue.enqueue(job()) for _ in range(150)]
+    for calls in (20, 40, 60, 80):
+        worker = start_worker(simulator=simulator, **env)
+        wait_for(lambda: len(simulator.ledger()) >= calls, f"{calls} calls", 60)
+        worker.kill()
+    start_worker(simulator=simulator, **env)
+    queue.results(ids, timeout=120)
+    wait_for(lambda: queue.client.zcard(f"{queue.prefix}px") == 0, "no call is held any more", 30)
+    truth, (spent, reserved, unconfirmed) = spent_truly(simulator), booked(queue)
+    print(f"\n4 kills, {len(simulator.ledger())} calls for 150 jobs: spent {truth:.6f}, "
+          f"booked {spent:.6f} and {unconfirmed:.6f} unconfirmed")
+    assert reserved == pytest.approx(0, abs=1e-9)
+    assert spent <= truth * 1.0001 and spent + unconfirmed >= truth * 0.9999
+
+
+# ---- R15: fair ----
+
+def test_twenty_equal_tenants_get_equal_shares_of_the_tokens(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="10-60", ledger_bodies=True)
+    texts = random.Random(5)
+    for n in range(60):
+        for tenant in range(20):
+            size = (20 + 10 * tenant) * texts.choice([1, 2])  # from 20 to 420 words
+            queue.enqueue(job(f"tenant {tenant}: " + "word " * size), tenant=f"t{tenant}")
+    wait_for(lambda: number(queue.client.xlen(f"{queue.prefix}in")) == 1200, "all are at the door", 30)
+    for _ in range(2):
+        start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
+    # Until the tenant with the largest texts, who has the fewest turns, had ten.
+    shares = [0] * 20
+    wait_for(lambda: len(simulator.ledger()) >= 600, "half of them", 120, 0.2)
+    for line in simulator.ledger()[:500]:
+        tenant = int(re.search(r"tenant (\d+):", line["body"] if isinstance(line["body"], str) else json.dumps(line["body"])).group(1))
+        shares[tenant] += line["usage"]["input"] + line["usage"]["output"]
+    print(f"\n20 tenants, texts of 20 to 420 words: Jain {jain(shares):.4f} in tokens, {min(shares)} to {max(shares)}")
+    assert jain(shares) >= 0.99
+
+
+def test_one_job_does_not_wait_behind_another_tenant_s_thousand(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="20", ledger_bodies=True)
+    start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
+    for _ in range(1000):
+        queue.enqueue(job(), tenant="big")
+    wait_for(lambda: len(simulator.ledger()) >= 50, "the big one runs", 60)
+    behind = []
+    for n in range(10):
+        before = len(simulator.ledger())
+        queue.run(job(f"small {n}"), tenant=f"small{n}")
+        place = [f"small {n}" in json.dumps(line["body"]) for line in simulator.ledger()].index(True)
+        behind.append(max(0, place - before))
+    print(f"\ncalls of the big tenant before that of the small one: {behind}")
+    assert max(behind) <= 4 * 8, "a few rounds of what runs at once"
+    assert len(simulator.ledger()) < 1000
+
+
+# ---- R16: one route's rest is nobody else's ----
+
+def test_a_route_that_cools_down_does_not_slow_another(start_simulator, start_worker, queue):
+    simulator = start_simulator(delay="30")
+    start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
+    other = job(provider="anthropic", model="claude-sonnet-4-6")
+    wait_for(lambda: queue.run(other, timeout=60), "the worker works", 60)
+
+    def timed():
+        begun = time.monotonic()
+        queue.results([queue.enqueue(other) for _ in range(150)])
+        return time.monotonic() - begun
+
+    alone, beside = [], []
+    for _ in range(3):
+        alone.append(timed())
+        simulator.fault("error", format="chat", kind="rate_limit", retry_after_ms=600000, times=-1, name="cool")
+        for n in range(200):
+            queue.enqueue(job(maxRetries=0), tenant=f"t{n}")
+        wait_for(lambda: any(line["fault"] == "cool" for line in simulator.ledger() if line.get("fault")), "the first 429", 30)
+        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") >= 1, "its groups sleep", 30)
+        calls = sum(line["format"] == "chat" for line in simulator.ledger())
+        beside.append(timed())
+        assert sum(line["format"] == "chat" for line in simulator.ledger()) == calls, "nothing went to the cooling route"
+        simulator.reset()
+        queue.client.delete(f"{queue.prefix}rl:openai/gpt-4.1-mini", f"{queue.prefix}thr")
+        for key in queue.client.keys(f"{queue.prefix}q:openai*"):
+            queue.client.delete(key)
+    print(f"\nseconds for 150 calls alone {sorted(alone)[1]:.2f}, beside a cooling route {sorted(beside)[1]:.2f}: "
+          f"{sorted(beside)[1] / sorted(alone)[1] - 1:+.1%}")

@@ -47,6 +47,7 @@ struct transfer {
 	struct timeout whole, phase;
 	uint64_t started_at, last_piece_at; /* 0: no piece has come */
 	unsigned sends;
+	uint64_t sent_at_ms;
 	struct error why; /* what our callbacks stopped it for */
 	struct buf body;
 	struct http_header *headers;
@@ -137,6 +138,7 @@ static int before_send(void *data, char *their_ip, char *our_ip, int their_port,
 			   t->host->name, t->host->port);
 		return CURL_PREREQFUNC_ABORT;
 	}
+	t->sent_at_ms = wall_ms();
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -469,6 +471,7 @@ void http_start(struct http *h, struct http_call *c, const struct http_request *
 	c->headers = NULL;
 	c->header_count = 0;
 	c->sent = false;
+	c->sent_at_ms = 0;
 	c->first_byte_ms = c->total_ms = 0;
 	c->transfer = t;
 	h->under_way++;
@@ -552,6 +555,7 @@ static void finish(struct transfer *t)
 	c->headers = t->headers;
 	c->header_count = t->header_count;
 	c->sent = t->sends > 0;
+	c->sent_at_ms = t->sent_at_ms;
 	c->total_ms = (uint32_t)(loop_now(h->loop) - t->started_at);
 	c->transfer = NULL;
 	if (c->call.stop == ERR_OK)

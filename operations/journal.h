@@ -69,6 +69,7 @@ struct settle_call {
 	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
 	uint64_t cost_nano;
 	uint64_t ms;             /* how long the call took */
+	uint64_t sent_after_ms;  /* ... and how long after permit() it was sent */
 	bool forget;             /* nobody waits: nothing of this struct is used after the start */
 	bool out_of_order;       /* 5xx, overload, no connection: counts for the circuit breaker */
 	bool rate_limited;       /* the provider said 429: slow this route down */

@@ -304,6 +304,7 @@ static enum task_next ask_permit(struct task *t)
 	c->answer = (struct llm_answer){.finish = FINISH_STOP};
 	c->permit = (struct permit_call){.entry = entry_of(c)};
 	c->asked = true;
+	c->asked_at_ms = wall_ms();
 	j->methods->permit(j, &c->permit, c->op->arena);
 	return task_await_either(t, &c->permit.call, permitted);
 }

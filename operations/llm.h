@@ -79,8 +79,9 @@ struct llm_call {
 	struct calibration known; /* of this step */
 	uint64_t estimate;        /* tokens of the question */
 	uint64_t started_ms;
-	size_t told; /* how much of a stream has been handed on */
-	bool asked;  /* for a permit, and the call is not settled yet */
+	uint64_t asked_at_ms; /* time of day, for the permit */
+	size_t told;          /* how much of a stream has been handed on */
+	bool asked;           /* for a permit, and the call is not settled yet */
 };
 
 /* last_n: the number of the last call of this step that has been used already; 0: none. */

@@ -101,6 +101,9 @@ void llm_fill_settle(struct llm_call *c, struct settle_call *s, bool good, struc
 		.output_tokens = c->answer.usage.output,
 		.cost_nano = cost.input_nano + cost.output_nano,
 		.ms = c->latency_ms,
+		.sent_after_ms = c->http.sent_at_ms > c->asked_at_ms
+					 ? c->http.sent_at_ms - c->asked_at_ms
+					 : 0,
 		.out_of_order =
 			c->failure.code == ERR_UNAVAILABLE || c->failure.code == ERR_TIMEOUT,
 		.rate_limited = c->failure.code == ERR_RATE_LIMIT,

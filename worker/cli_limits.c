@@ -9,13 +9,14 @@
 #include "worker/cli_table.h"
 #include "worker/limits.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* As scopes.lua gives them. */
-enum { WINDOWS, SLOTS, BUDGETS, SCOPES };
+enum { WINDOWS, SLOTS, BUDGETS, SCOPES, ROOMS, RESTS };
 
-enum { BUDGET_WORDS_MAX = 2000 };
+enum { WORDS_MAX = 3000 };
 
 struct view {
 	struct cli_queue *q;
@@ -65,6 +66,52 @@ static double budget_part(struct view *v, const char *scope, const struct limit_
 	return nano < 0 ? 0 : nano;
 }
 
+/* "openai" holds for "openai/gpt-5", too. */
+static bool is_of(const struct redis_value *route, const char *scope)
+{
+	size_t len = strlen(scope);
+
+	return route->text.len >= len && memcmp(route->text.ptr, scope, len) == 0 &&
+	       (route->text.len == len || route->text.ptr[len] == '/');
+}
+
+enum { ROUTE, UNTIL, FACTOR, REST_WIDTH };
+
+/* What providers' 429s have taught: the least of the scope's routes. */
+static double factor_of(struct view *v, const char *scope)
+{
+	const struct redis_value *rests = &v->used->items[RESTS];
+	double least = 1;
+
+	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH)
+		if (is_of(&rests->items[i + ROUTE], scope))
+			least = fmin(least, cli_item_number(rests, i + FACTOR));
+	return least;
+}
+
+/* Until when its routes rest; of several the one that may be used first. 0: none does. */
+static double rest_of(struct view *v, const char *scope)
+{
+	const struct redis_value *rests = &v->used->items[RESTS];
+	double first = 0;
+
+	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH) {
+		double until = cli_item_number(rests, i + UNTIL);
+
+		if (is_of(&rests->items[i + ROUTE], scope) && until > (double)wall_ms())
+			first = first > 0 ? fmin(first, until) : until;
+	}
+	return first;
+}
+
+/* When a window has room for one more, or a budget begins anew. 0: now, or when a slot becomes free. */
+static double room_of(struct view *v, const char *scope, const struct limit_rule *rule)
+{
+	if (is_money(rule->kind) || rule->kind == LIMIT_CONCURRENCY)
+		return 0;
+	return fmax(0, find(v, ROOMS, 3, scope, limit_kind_word(rule->kind), 2));
+}
+
 static void add_line(struct view *v, const char *scope, const struct limit_rule *rule)
 {
 	double unit = is_money(rule->kind) ? 1e9 : 1;
@@ -85,6 +132,10 @@ static void add_line(struct view *v, const char *scope, const struct limit_rule 
 	json_set_text(v->a, line, "limit", limit_kind_name(rule->kind));
 	json_set_number(v->a, line, "used", (used < 0 ? 0 : used) / unit);
 	json_set_number(v->a, line, "of", (double)rule->limit / unit);
+	json_set_number(v->a, line, "remaining",
+			fmax(0, (double)rule->limit / unit - fmax(0, used) / unit));
+	json_set_number(v->a, line, "factor", factor_of(v, scope));
+	json_set_number(v->a, line, "roomAtMs", fmax(rest_of(v, scope), room_of(v, scope, rule)));
 	json_set_number(v->a, line, "endsMs", (double)rule->ends_ms);
 	json_push(v->lines, line);
 }
@@ -112,40 +163,47 @@ static void print_lines(struct view *v)
 	const cJSON *line;
 	struct cli_table t;
 
-	cli_table_start(&t, v->a, "SCOPE", "LIMIT", "USED", "OF", "FULL", "STARTS ANEW", NULL);
+	cli_table_start(&t, v->a, "SCOPE", "LIMIT", "USED", "OF", "LEFT", "FULL", "FACTOR",
+			"ROOM FROM", "STARTS ANEW", NULL);
 	json_each(line, v->lines) {
 		double used = json_get_number(line, "used", 0), of = json_get_number(line, "of", 0);
 		uint64_t ends = (uint64_t)json_get_number(line, "endsMs", 0);
 		bool is_usd = strstr(json_get_text(line, "limit"), "Usd") != NULL;
-		char text[2][32];
+		uint64_t room = (uint64_t)json_get_number(line, "roomAtMs", 0);
+		char text[3][32];
 
 		(void)snprintf(text[0], sizeof(text[0]), is_usd ? "%.4f" : "%.0f", used);
 		(void)snprintf(text[1], sizeof(text[1]), is_usd ? "%.4f" : "%.0f", of);
+		(void)snprintf(text[2], sizeof(text[2]), is_usd ? "%.4f" : "%.0f",
+			       json_get_number(line, "remaining", 0));
 		cli_table_row(&t, json_get_text(line, "scope"), json_get_text(line, "limit"),
-			      text[0], text[1],
+			      text[0], text[1], text[2],
 			      arena_printf(v->a, "%.0f %%", of > 0 ? 100 * used / of : 100),
-			      cli_time(v->a, ends), NULL);
+			      arena_printf(v->a, "%.2f", json_get_number(line, "factor", 1)),
+			      room ? cli_time(v->a, room) : "now", cli_time(v->a, ends), NULL);
 	}
 	cli_table_print(&t);
 	if (t.rows == 0)
 		puts("(AI_LIMITS sets none)");
 }
 
-/* Which budgets scopes.lua is to look at: each scope that was seen with each of its periods. */
-static size_t ask_budgets(struct view *v, const struct redis_value *scopes, struct str *words)
+/* What scopes.lua is to look at: each scope that was seen with each of its windows and periods. */
+static size_t what_to_look_at(struct view *v, const struct redis_value *scopes, struct str *words)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < v->count; i++) {
-		if (!is_money(v->rules[i].kind))
+		if (v->rules[i].kind == LIMIT_CONCURRENCY)
 			continue;
-		for (size_t k = 0; k < scopes->count && n + 2 <= BUDGET_WORDS_MAX; k++) {
+		for (size_t k = 0; k < scopes->count && n + 3 <= WORDS_MAX; k++) {
 			const char *scope = cli_item_text(v->a, scopes, k);
 
 			if (!stands_for(v->rules[i].scope, scope))
 				continue;
 			words[n++] = str_of(scope);
-			words[n++] = str_of(v->rules[i].period);
+			words[n++] = str_of(limit_kind_word(v->rules[i].kind));
+			words[n++] = is_money(v->rules[i].kind) ? str_of(v->rules[i].period)
+								: word_of(v->a, v->rules[i].limit);
 		}
 	}
 	return n;
@@ -155,7 +213,7 @@ static int limits(struct view *v)
 {
 	const struct config *c = v->q->setup.config;
 	struct str text = json_print(v->a, models_limits(c, v->a));
-	struct str *words = arena_array(v->a, struct str, BUDGET_WORDS_MAX);
+	struct str *words = arena_array(v->a, struct str, WORDS_MAX);
 	struct error err;
 	const struct limits *rules = limits_parse(v->a, text, &err);
 
@@ -166,7 +224,7 @@ static int limits(struct view *v)
 	if (!v->used)
 		return CLI_FAILED;
 	v->used = cli_queue_script(v->q, SCRIPT_SCOPES,
-				   ask_budgets(v, &v->used->items[SCOPES], words), words);
+				   what_to_look_at(v, &v->used->items[SCOPES], words), words);
 	if (!v->used)
 		return CLI_FAILED;
 	for (size_t i = 0; i < v->count; i++)

@@ -155,7 +155,7 @@ static void permit_given_back(struct send *s)
 static struct send *give_permit_back(struct send *permit)
 {
 	static const char *const rest[] = {"",   "failed", "", "0", "0", "0", "0", "0", "0", "0",
-					   "-1", "-1",     "", "0", "",  "0", "0", "0", "0"};
+					   "-1", "-1",     "", "0", "",  "0", "0", "0", "0", "0"};
 	struct send *s = send_new(permit->queue, SCRIPT_SETTLE, SETTLE_WORDS);
 
 	for (size_t i = PERMIT; i <= ROUTE; i++)
@@ -434,6 +434,7 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 	add_left(s, c->remaining_requests);
 	add_left(s, c->remaining_tokens);
 	add_lessons(s, c);
+	send_add_number(s, u64_min(c->sent_after_ms, WEEK_MS));
 	assert(s->count == s->max);
 	if (c->outcome == SETTLE_ANSWER)
 		CRASH_POINT("before_settle");

@@ -38,6 +38,7 @@ enum settle_word {
 	COUNT_BYTES,
 	ESTIMATE,
 	EXPECTED,
+	SENT_AFTER,
 	SETTLE_WORDS
 };
 

@@ -643,6 +643,20 @@ def test_a_group_that_met_a_limit_sleeps_and_comes_back_with_one_job_first(q, cl
     assert len(q.claim(50)) == 4
 
 
+def test_a_minute_begins_when_the_call_was_sent(q, clock):
+    rule = [("openai", "rpm", 1, 1, "arrival")]
+    a, b = q.one(id="a"), q.one(id="b")
+    begun = clock.ms
+    assert a.permit(rule) == [1]
+    clock.go(3000)
+    a.settle(answer="x", late_ms=2000)
+    clock.ms = begun + 60400
+    refusal = b.permit(rule)
+    assert refusal[0] == 0 and begun + 62200 <= refusal[1] <= begun + 62400
+    clock.ms = refusal[1]
+    assert b.permit(rule) == [1]
+
+
 def test_budgets_refuse_by_period_and_say_whether_for_good(q, clock):
     a = q.one(id="a")
     ends = clock.ms + 3600000

@@ -1,9 +1,11 @@
 -- scopes: how full every scope is, for people.
--- ARGV: pairs of scope and budget period to look at
+-- ARGV: of each budget to look at scope, budget, period; of each window scope, kind, limit
 -- Reply: {windows, slots, budgets}: windows as {scope, kind, used, ...}, slots as {scope, used, end of the first ms, ...},
---        budgets as {scope, period, spent, reserved, unconfirmed, ...}; then rules of live workers' digests
+--        budgets as {scope, period, spent, reserved, unconfirmed, ...}; scopes; rooms: when one more fits, as
+--        {scope, kind, at ms (0: now), ...}; routes that rest or are slowed down, as {route, until ms, factor, ...}}
 -- Forgets what has left a window; sent twice: the same.
-local windows, slots, budgets = {}, {}, {}
+local windows, slots, budgets, rooms, rests = {}, {}, {}, {}, {}
+local factors = {}
 
 local function put(list, ...)
   for _, value in ipairs({...}) do
@@ -24,8 +26,31 @@ for _, scope in ipairs(call('ZREVRANGE', K('scp'), 0, 999)) do
     put(slots, scope, call('ZCARD', K('cs:' .. scope)), first[2])
   end
 end
-for i = 1, #ARGV, 2 do
-  local b = fields(K('bud:' .. ARGV[i] .. ':' .. ARGV[i + 1]), 's', 'r', 'u')
-  put(budgets, ARGV[i], ARGV[i + 1], b.s or '0', b.r or '0', b.u or '0')
+for _, route in ipairs(call('ZRANGE', K('slow'), 0, 999)) do
+  local r = fields(K('rl:' .. route), 'until', 'f')
+  if r.f or number(r['until']) > now then
+    put(rests, route, r['until'] or '0', r.f or '1')
+    local provider = route:match('^[^/]+')
+    factors[route] = tonumber(r.f or '1')
+    factors[provider] = math.min(factors[provider] or 1, factors[route])
+  else
+    call('ZREM', K('slow'), route)
+  end
 end
-return {windows, slots, budgets, call('ZREVRANGE', K('scp'), 0, 999)}
+
+local function room_at(scope, kind, limit)
+  local most = math.max(1, math.floor(limit * (factors[scope] or 1)))
+  local over = window_used(scope, kind) + 1 - most
+  return over > 0 and math.ceil(window_room_at(scope, kind, over)) or 0
+end
+
+for i = 1, #ARGV, 3 do
+  local scope, kind, what = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if WINDOWS[kind] then
+    put(rooms, scope, kind, string.format('%.0f', room_at(scope, kind, tonumber(what))))
+  else
+    local b = fields(K('bud:' .. scope .. ':' .. what), 's', 'r', 'u')
+    put(budgets, scope, what, b.s or '0', b.r or '0', b.u or '0')
+  end
+end
+return {windows, slots, budgets, call('ZREVRANGE', K('scp'), 0, 999), rooms, rests}

@@ -5,7 +5,7 @@
 --       requests left, tokens left by the provider's own count (-1: not told),
 --       digest of the question for the cache or '', ms for which it keeps the answer (0: not at all),
 --       calibration to learn or '', then for that: what was estimated: tokens by classes, bytes, tokens of the
---       question, tokens of the answer
+--       question, tokens of the answer; how many ms after asking for the permit the call was sent
 -- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one,
 --        what was learned or ''}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
@@ -14,7 +14,8 @@ local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'
 local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
-local cache, cache_ms, learner = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or ''
+local cache, cache_ms, learner, late_ms = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or '', tonumber(ARGV[27] or '0')
+local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
 local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit')
 local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE, OPEN_MS, OPEN_MAX_MS = 30000, 20, 0.2, 30000, 600000
@@ -29,6 +30,15 @@ local function really_used(kind, held)
   return kind == 'itpm' and math.max(0, input - cached) or kind == 'otpm' and output or input + output
 end
 
+-- It came to the provider's door later than it was admitted (a new connection, a busy machine): its minute
+-- begins there.
+local function move_window(scope, kind, bucket, held)
+  local back = window_take_back(scope, kind, bucket, held)
+  if back > 0 then
+    window_add(scope, kind, bucket + math.ceil(late_ms / WINDOWS[kind].size), back)
+  end
+end
+
 local function settle_windows(list)
   for kind, mode, bucket, held, scope in list:gmatch('(%S+) (%S+) (%S+) (%S+) ([^\n]+)') do
     if mode == 'usage' then
@@ -38,6 +48,8 @@ local function settle_windows(list)
       if used > 0 then
         window_add(scope, kind, bucket_at(kind, now), used)
       end
+    elseif late_ms > IN_TIME_MS and late_ms < 60000 then
+      move_window(scope, kind, tonumber(bucket), tonumber(held))
     end
   end
 end
@@ -166,6 +178,7 @@ local function slow_down()
   if now - number(w.f_at) > 60000 then
     call('HSET', rl, 'f', math.max(0.05, tonumber(w.f or '1') * 0.7), 'f_at', now)
   end
+  call('ZADD', K('slow'), now, route)
   count('rate_limited')
 end
 
@@ -185,6 +198,7 @@ local function open_circuit(level)
   local open_ms = math.min(OPEN_MAX_MS, OPEN_MS * 2 ^ (level - 1))
   call('HSET', rl, 'open', level, 'until', now + open_ms, 'judged', 0, 'failed', 0)
   call('HDEL', rl, 'probe', 'probe_end')
+  call('ZADD', K('slow'), now, route)
   event('circuit', id, route)
   count('circuit_opened')
 end

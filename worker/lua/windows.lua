@@ -79,7 +79,7 @@ local function window_add(scope, kind, b, amount)
   end
 end
 
--- Takes back what was put into a bucket, if it still counts.
+-- Takes back what was put into a bucket, if it still counts. -> how much that was
 local function window_take_back(scope, kind, b, amount)
   local key, name = window_key(scope, kind), string.format('%.0f', b)
   local there = number(call('HGET', key, name))
@@ -92,6 +92,7 @@ local function window_take_back(scope, kind, b, amount)
       call('HINCRBY', key, name, -back)
     end
   end
+  return back
 end
 
 -- When `need` will have left the window. What calls under way hold may come back at any moment, so

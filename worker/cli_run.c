@@ -248,6 +248,7 @@ static bool read_schedules(struct process *p)
 static void run_process(struct process *p)
 {
 	struct loop *l = p->setup.services.loop;
+	sigset_t signals;
 	struct signal_watch *term = signal_watch_new(l, SIGTERM, told_to_stop, p);
 	struct signal_watch *interrupt = signal_watch_new(l, SIGINT, told_to_stop, p);
 
@@ -265,11 +266,13 @@ static void run_process(struct process *p)
 	door_free(p->door);
 	schedules_free(p->schedules);
 	queue_free(p->queue);
-	/* Nothing is left to be stopped: a signal that comes now changes nothing. */
+	/* Nothing is left to be stopped: a signal that comes now waits until the process has ended. */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal_watch_free(term);
 	signal_watch_free(interrupt);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN);
 	queue_metrics_clear(&p->queue_metrics);
 }
 

@@ -19,9 +19,13 @@ struct spawn_call {
 	const cJSON *payloads; /* an array: what becomes $trigger of each */
 	size_t concurrency;    /* how many at a time; 0: all */
 	bool stop_on_error;    /* start no more when one has failed */
+	uint64_t
+		max_cost_nano; /* start no more when those that are over have cost that; 0: no such */
 	const cJSON *state;    /* in: what it left when it was parked, or NULL; out: the same */
 	cJSON *results; /* out: an array in the order of the payloads: what a child returned, null where
 	                   it failed, returned nothing, or was not started */
+	uint64_t cost_nano;   /* out: what those that are over have cost */
+	size_t left;          /* out: how many were not started since that was the budget */
 	uint64_t retry_at_ms; /* out: time of day */
 	void *group;          /* the spawner's own */
 };

@@ -3,7 +3,8 @@
  * As in Directus (directus.md 3): an array runs the flow for each member, in the order, in groups or
  * all at once by iterationMode, and resolves with the results in the order of the array; anything
  * else runs it once. What goes wrong in a child stays there: its result is null. Ours are
- * `concurrency`, `onError` and `maxItems`. */
+ * `concurrency`, `onError`, `maxItems` and `budget`: when the runs that are over have cost that much, no
+ * more are started, and it rejects with BUDGET_EXCEEDED. Those that are under way then still end. */
 #include "operations/operation.h"
 #include "operations/options.h"
 #include "operations/spawner.h"
@@ -25,7 +26,8 @@ static const struct option options[] = {
 	{.name = "concurrency",                       .types = OPTION_NUMBER, .help = "runs at a time in any mode"},
 	{.name = "onError",.types = OPTION_TEXT, .help = "continue, stop"},
 	{.name = "maxItems",                       .types = OPTION_NUMBER, .help = "the rest of a longer list is left"},
-	{.name = NULL   },
+	{.name = "budget",    .types = OPTION_OBJECT, .help = "{\"maxCostUsd\"} of all runs together"},
+	{.name = NULL		      },
 };
 
 static struct trigger *trigger_of(struct op_call *c)
@@ -50,6 +52,22 @@ static size_t concurrency(const cJSON *given)
 	if (mode && strcmp(mode, "batch") == 0)
 		return whole(given, "concurrency", whole(given, "batchSize", BATCH_SIZE));
 	return whole(given, "concurrency", 0);
+}
+
+/* Money: what can not be read is refused, not left out. */
+static bool read_budget(struct op_call *c, uint64_t *nano, struct error *err)
+{
+	const cJSON *budget = json_get(c->options, "budget");
+	double usd = json_get_number(budget, "maxCostUsd", 0);
+
+	if (!budget || cJSON_IsNull(budget))
+		return true;
+	if (!(usd > 0 && usd < 1e9) || json_count(budget) != 1)
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'budget': expected an object with nothing but 'maxCostUsd', a "
+			    "number above 0");
+	*nano = (uint64_t)(usd * 1e9);
+	return true;
 }
 
 static cJSON *payload_list(struct op_call *c, const cJSON *payload)
@@ -87,6 +105,8 @@ static enum task_next begin(struct task *t)
 			return task_fail_as(t, &err);
 		}
 	}
+	if (!read_budget(c, &own->spawn.max_cost_nano, &err))
+		return task_fail_as(t, &err);
 	own->is_list = cJSON_IsArray(payload);
 	own->spawn.step = c->step;
 	own->spawn.flow = json_get_text(c->options, "flow");
@@ -112,6 +132,14 @@ static enum task_next spawned(struct task *t)
 		c->park_until_ms = own->spawn.retry_at_ms;
 		return task_fail_as(t, &own->spawn.call.err);
 	}
+	if (own->spawn.left)
+		return task_fail(
+			t, ERR_BUDGET,
+			"the runs of flow '%.64s' have cost %.6f USD, of %.6f that 'budget' "
+			"allows: %zu of %zu were not started",
+			own->spawn.flow, (double)own->spawn.cost_nano / 1e9,
+			(double)own->spawn.max_cost_nano / 1e9, own->spawn.left,
+			json_count(own->spawn.payloads));
 	c->result =
 		own->is_list ? own->spawn.results : json_share(c->arena, own->spawn.results->child);
 	return task_end(t);

@@ -49,6 +49,7 @@ static void child_ended(struct call *c)
 		g->stopped = true;
 	}
 	g->running--;
+	g->call->cost_nano += run->usage.cost_nano;
 	child_over(g, child, run->returned, good);
 	start_more(g);
 }
@@ -82,11 +83,16 @@ static void end_group(struct group *g)
 	call_end(&g->call->call);
 }
 
+static bool is_over_budget(const struct group *g)
+{
+	return g->call->max_cost_nano && g->call->cost_nano >= g->call->max_cost_nano;
+}
+
 static void start_more(struct group *g)
 {
 	size_t most = g->call->concurrency ? g->call->concurrency : g->count;
 
-	while (!g->stopped && g->next < g->count && g->running < most) {
+	while (!g->stopped && !is_over_budget(g) && g->next < g->count && g->running < most) {
 		struct child *child = &g->children[g->next];
 
 		child->group = g;
@@ -94,7 +100,10 @@ static void start_more(struct group *g)
 		child_start(g, child, g->upcoming);
 		g->upcoming = g->upcoming->next;
 	}
-	if (g->running == 0 && (g->stopped || g->next == g->count))
+	if (g->running > 0)
+		return;
+	g->call->left = is_over_budget(g) ? g->count - g->next : 0;
+	if (g->stopped || g->call->left || g->next == g->count)
 		end_group(g);
 }
 

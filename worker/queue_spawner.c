@@ -5,6 +5,7 @@
 #include "worker/child.h"
 #include "worker/queue.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,6 +49,7 @@ static void read_state(struct look *k)
 	k->next = (size_t)json_get_number(state, "next", 0);
 	k->wait_ms = (uint64_t)json_get_number(state, "wait", FIRST_WAIT_MS);
 	k->stopped = json_get_bool(state, "stopped", false);
+	k->call->cost_nano = (uint64_t)json_get_number(state, "cost", 0);
 	json_each(item, json_get(state, "open"))
 		k->open[k->open_count++] = (size_t)item->valuedouble;
 	json_each(item, json_get(state, "results")) {
@@ -76,16 +78,24 @@ static cJSON *write_state(const struct look *k)
 	json_set(a, state, "results", results);
 	json_set_number(a, state, "wait", (double)k->wait_ms);
 	json_set_bool(a, state, "stopped", k->stopped);
+	json_set_number(a, state, "cost", (double)k->call->cost_nano);
 	return state;
 }
 
 /* ---- a round trip ---- */
 
+static bool is_over_budget(const struct look *k)
+{
+	return k->call->max_cost_nano && k->call->cost_nano >= k->call->max_cost_nano;
+}
+
 static size_t to_start(const struct look *k)
 {
 	size_t room = k->open_count < k->most ? k->most - k->open_count : 0;
 
-	return k->stopped ? 0 : size_min(size_min(room, k->count - k->next), AT_ONCE);
+	return k->stopped || is_over_budget(k)
+		       ? 0
+		       : size_min(size_min(room, k->count - k->next), AT_ONCE);
 }
 
 static enum task_next ask(struct task *t)
@@ -129,6 +139,8 @@ static bool take_result(struct look *k, size_t index, struct str text)
 	if (code && strcmp(code, error_code_name(ERR_FLOW_NOT_FOUND)) == 0)
 		return fail(&k->call->call.err, ERR_FLOW_NOT_FOUND, "there is no flow '%.100s'",
 			    k->call->flow);
+	k->call->cost_nano +=
+		(uint64_t)llround(json_get_number(json_get(result, "cost"), "total", 0) * 1e9);
 	if (k->call->stop_on_error && (!status || strcmp(status, "done") != 0))
 		k->stopped = true;
 	k->results[index] =
@@ -163,7 +175,8 @@ static enum task_next finish(struct task *t)
 	struct look *k = look_of(t);
 	struct spawn_call *c = k->call;
 
-	if (k->open_count == 0 && (k->stopped || k->next == k->count)) {
+	if (k->open_count == 0 && (k->stopped || is_over_budget(k) || k->next == k->count)) {
+		c->left = is_over_budget(k) ? k->count - k->next : 0;
 		c->results = json_array(k->arena);
 		for (size_t i = 0; i < k->count; i++)
 			json_push(c->results, k->results[i] ? json_share(k->arena, k->results[i])

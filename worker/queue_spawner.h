@@ -3,7 +3,8 @@
  * The parent looks after its children and parks in between: at most WINDOW of them are at the door or
  * running at a time, or as many as the operation says. What is known of them is the operation's note:
  *	{"next": index of the next child to start, "open": [indexes], "results": {"<index>": value},
- *	 "wait": ms until the next look, "stopped": true when one has failed and onError is stop} */
+ *	 "wait": ms until the next look, "stopped": true when one has failed and onError is stop,
+ *	 "cost": nano-dollars of those that are over} */
 #ifndef WORKER_QUEUE_SPAWNER_H
 #define WORKER_QUEUE_SPAWNER_H
 

@@ -66,6 +66,12 @@ def test_a_child_for_each_of_a_list_gives_its_result_in_order(queue, worker, fak
     assert result["last"] == [{"n": n} for n in range(120)]
 
 
+def test_a_budget_that_cannot_be_read_is_refused(queue, worker, fake_directus):
+    for budget in ({"maxCost": 1}, {"maxCostUsd": 0}, {"maxCostUsd": "5"}, {"maxCostUsd": 5, "maxTokens": 1}):
+        result = queue.run({"operation": "trigger", "options": {"flow": "x", "payload": [1], "budget": budget}})
+        assert (result["status"], result["error"]["code"]) == ("dead", "INVALID_PAYLOAD"), (budget, result)
+
+
 def test_a_child_of_a_flow_that_is_not_there_is_told(queue, worker, fake_directus):
     result = queue.run({"operation": "trigger", "options": {"flow": "nobody", "payload": {}}})
     assert (result["status"], result["error"]["code"]) == ("dead", "FLOW_NOT_FOUND")

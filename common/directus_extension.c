@@ -38,8 +38,8 @@ static enum task_next answered(struct task *t)
 
 	if (err->code != ERR_OK && c->ask.status != 404 && c->ask.status != 403)
 		return task_fail_as(t, err);
-	c->present = err->code == ERR_OK &&
-		     json_get_number(c->ask.data, "protocol", 0) == DIRECTUS_EXTENSION_PROTOCOL;
+	c->present = err->code == ERR_OK && (int)json_get_number(c->ask.data, "protocol", 0) ==
+						    DIRECTUS_EXTENSION_PROTOCOL;
 	if (c->ask.status == 403)
 		tell(known,
 		     "Directus has the extension, but not for this worker: set FLOW_WORKER_USER "

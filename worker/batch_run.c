@@ -3,7 +3,7 @@
  *	begin ─► (go on) found ─┐
  *	  └─────────────────────┴► know_flow ─► know_key ─► open ─► opened
  *	opened ─► counted ─► last_listed ─► list ─► listed ─► stored ─► list … ─► look
- *	look ─► looked ─► rows ─► got_rows ─► read ─► got_items ─► questions ─► feed ─► fed ─► look …
+ *	look ─► looked ─► page ─► got_page ─► feed ─► fed ─► look …
  *	           ├── the window is full: parks, and looks again
  *	           ├── paused, no money, cancelled, driven by another: ends
  *	           └── all is over ─► told ─► closed                                              */
@@ -13,6 +13,7 @@
 #include "common/redis.h"
 #include "operations/services.h"
 #include "worker/batch.h"
+#include "worker/batch_page.h"
 #include "worker/batch_state.h"
 #include "worker/flows.h"
 #include "worker/queue_spawner.h"
@@ -50,16 +51,13 @@ struct state {
 
 	/* the door */
 	struct batch_state now;
-	size_t at_once;
-	const struct redis_value *rows;
-	struct batch_item *items;
+	size_t at_once, keys_at_once;
 	size_t count;
-	uint64_t after, gone;
+	struct batch_page items;
 };
 
 static task_step begin, found, know_flow, know_key, open_it, opened, counted, last_listed, list,
-	listed, stored, look, looked, rows, got_rows, read_items, got_items, questions,
-	got_questions, feed, fed, tell, told, closed;
+	listed, stored, look, looked, page, got_page, feed, fed, tell, told, closed;
 
 static struct state *state_of(struct task *t)
 {
@@ -107,6 +105,7 @@ static enum task_next begin(struct task *t)
 	s->op = c;
 	s->config = c->use->config;
 	s->at_once = ITEMS_AT_ONCE;
+	s->keys_at_once = KEYS_AT_ONCE;
 	if (!r->with.lease)
 		return task_fail(t, ERR_UNSUPPORTED_OPERATION,
 				 "a batch needs the queue: `flow-worker batch create`");
@@ -273,7 +272,7 @@ static enum task_next list(struct task *t)
 
 	json_set(a, query, "fields", one_text(a, primary));
 	json_set(a, query, "sort", one_text(a, primary));
-	json_set_number(a, query, "limit", (double)u64_min(room, KEYS_AT_ONCE));
+	json_set_number(a, query, "limit", (double)u64_min(room, s->keys_at_once));
 	json_set(a, query, "filter",
 		 batch_filter(a, &s->batch, primary, "_gt", by_offset ? NULL : s->last));
 	if (by_offset)
@@ -295,6 +294,10 @@ static enum task_next listed(struct task *t)
 	struct str *words = arena_array(a, struct str, 4 + found_rows);
 	const cJSON *row;
 
+	if (batch_page_is_too_large(&s->ask.task.call.err) && s->keys_at_once > 1) {
+		s->keys_at_once /= 2;
+		return task_go(t, list);
+	}
 	if (s->ask.task.call.err.code != ERR_OK)
 		return task_fail_as(t, &s->ask.task.call.err);
 	if (found_rows && !cJSON_IsArray(s->ask.data))
@@ -389,158 +392,59 @@ static enum task_next looked(struct task *t)
 	if (s->pages >= PAGES_AT_ONCE)
 		return park(s, 0);
 	s->count = (size_t)u64_min(u64_min(room, s->at_once), s->now.length - s->now.cursor);
-	return task_go(t, rows);
+	return task_go(t, page);
 }
 
 /* ---- items ---- */
 
-static enum task_next rows(struct task *t)
+static enum task_next page(struct task *t)
 {
 	struct state *s = state_of(t);
-	struct arena *a = new_page(s);
-	struct str words[] = {STR("LRANGE"), key_of(s, "bk:", s->id), word_of(a, s->now.cursor),
-			      word_of(a, s->now.cursor + s->count - 1)};
 
-	redis_start_argv(s->via->scripts->redis, &s->redis, a, 0, ARRAY_LEN(words), words);
-	return task_await(t, &s->redis.call, got_rows);
-}
-
-static const char *text_of_key(struct arena *a, const cJSON *key)
-{
-	char number[JSON_NUMBER_MAX];
-
-	if (cJSON_IsString(key))
-		return key->valuestring;
-	return cJSON_IsNumber(key) ? arena_strdup(a, json_number_text(key->valuedouble, number))
-				   : "";
-}
-
-/* {"n":1,"row":{…}} */
-static void take_input(struct state *s, const cJSON *row)
-{
-	struct batch_item *item = &s->items[s->count++];
-	const cJSON *primary = json_path(row, "row", "id", NULL);
-
-	item->key = text_of_key(s->page, json_get(row, "n"));
-	item->value = json_get(row, "row");
-	item->primary = cJSON_IsString(primary) || cJSON_IsNumber(primary) ? primary : NULL;
-}
-
-static enum task_next got_rows(struct task *t)
-{
-	struct state *s = state_of(t);
-	struct error err;
-
-	s->rows = s->redis.reply;
-	s->after = s->now.cursor + s->rows->count;
-	s->items = arena_array(s->page, struct batch_item, s->rows->count + 1);
-	s->count = 0;
-	s->gone = 0;
-	if (s->rows->count == 0)
-		return task_fail(t, ERR_INVALID_JOB, "the list of batch '%.100s' is cut short",
-				 s->id);
-	if (!s->batch.is_input)
-		return task_go(t, read_items);
-	for (size_t i = 0; i < s->rows->count; i++)
-		take_input(s, json_parse(s->page, s->rows->items[i].text, &err));
-	return task_go(t, questions);
-}
-
-/* By the filter again: what does not match any more has been dealt with by somebody else. */
-static enum task_next read_items(struct task *t)
-{
-	struct state *s = state_of(t);
-	struct arena *a = s->page;
-	const char *primary = s->primary.key.name;
-	cJSON *query = json_object(a), *keys = json_array(a),
-	      *fields = json_copy(a, s->batch.fields);
-	struct error err;
-
-	for (size_t i = 0; i < s->rows->count; i++) {
-		cJSON *key = json_parse(a, s->rows->items[i].text, &err);
-
-		json_push(keys, key ? key : json_null(a));
-	}
-	json_push(fields, json_text(a, primary));
-	json_set(a, query, "fields", fields);
-	json_set_number(a, query, "limit", (double)s->rows->count);
-	json_set(a, query, "filter", batch_filter(a, &s->batch, primary, "_in", keys));
-	json_set(a, query, "sort", one_text(a, primary));
-	return ask(s, query, got_items);
+	s->items = (struct batch_page){
+		.batch = &s->batch,
+		.id = s->id,
+		.primary = s->batch.is_input ? NULL : s->primary.key.name,
+		.directus = s->op->use->directus,
+		.redis = s->via->scripts->redis,
+		.prefix = s->via->scripts->prefix,
+		.arena = new_page(s),
+		.cursor = s->now.cursor,
+		.want = s->count,
+	};
+	batch_page_start(&s->items, t->call.loop);
+	return task_await(t, &s->items.task.call, got_page);
 }
 
 /* Items so large that a page of them is no answer that we take are read in smaller pages. */
-static enum task_next got_items(struct task *t)
+static enum task_next got_page(struct task *t)
 {
 	struct state *s = state_of(t);
-	const struct error *err = &s->ask.task.call.err;
-	const char *primary = s->primary.key.name;
-	const cJSON *row;
 
-	if (err->code == ERR_INVALID_RESPONSE && s->rows->count > 1) {
-		s->at_once = (s->rows->count + 1) / 2;
-		return task_go(t, look);
-	}
-	if (err->code != ERR_OK)
-		return task_fail_as(t, err);
-	json_each(row, s->ask.data) {
-		struct batch_item *item = &s->items[s->count];
-
-		if (s->count == s->rows->count)
-			break;
-		item->value = row;
-		item->primary = json_get(row, primary);
-		item->key = text_of_key(s->page, item->primary);
-		s->count++;
-	}
-	s->gone = s->rows->count - s->count;
-	return task_go(t, questions);
-}
-
-static enum task_next questions(struct task *t)
-{
-	struct state *s = state_of(t);
-	struct arena *a = s->page;
-	struct str *words = arena_array(a, struct str, 2 + s->count);
-
-	if (!s->batch.only_changed || s->count == 0)
+	if (!s->items.too_many)
 		return task_go(t, feed);
-	words[0] = STR("HMGET");
-	words[1] = key_of(s, "bh:", batch_flow_label(&s->batch));
-	for (size_t i = 0; i < s->count; i++)
-		words[2 + i] = str_of(arena_printf(
-			a, "%s:%s", s->batch.collection ? s->batch.collection : "input",
-			s->items[i].key));
-	redis_start_argv(s->via->scripts->redis, &s->redis, a, 0, 2 + s->count, words);
-	return task_await(t, &s->redis.call, got_questions);
-}
-
-static enum task_next got_questions(struct task *t)
-{
-	struct state *s = state_of(t);
-
-	for (size_t i = 0; i < s->count && i < s->redis.reply->count; i++)
-		s->items[i].question = s->redis.reply->items[i].text.ptr;
-	return task_go(t, feed);
+	s->at_once = (s->count + 1) / 2;
+	return task_go(t, look);
 }
 
 static enum task_next feed(struct task *t)
 {
 	struct state *s = state_of(t);
+	const struct batch_page *p = &s->items;
 	struct arena *a = s->page;
-	struct str *words = arena_array(a, struct str, 7 + 2 * s->count);
+	struct str *words = arena_array(a, struct str, 7 + 2 * p->count);
 	size_t n = 0;
 
 	words[n++] = str_of(s->id);
 	words[n++] = str_of(s->op->job_id);
-	words[n++] = word_of(a, s->now.cursor);
-	words[n++] = word_of(a, s->after);
-	words[n++] = word_of(a, s->gone);
+	words[n++] = word_of(a, p->cursor);
+	words[n++] = word_of(a, p->after);
+	words[n++] = word_of(a, p->gone);
 	words[n++] = STR("2");
 	words[n++] = str_of(s->via->lease->tenant);
-	for (size_t i = 0; i < s->count; i++) {
-		words[n++] = str_of(s->items[i].key);
-		words[n++] = batch_item_body(a, &s->batch, s->source, &s->items[i], s->config);
+	for (size_t i = 0; i < p->count; i++) {
+		words[n++] = str_of(p->items[i].key);
+		words[n++] = batch_item_body(a, &s->batch, s->source, &p->items[i], s->config);
 	}
 	script(s, a, SCRIPT_BATCH_FEED, n, words);
 	return task_await(t, &s->redis.call, fed);

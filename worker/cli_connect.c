@@ -57,6 +57,7 @@ struct view {
 	struct arena *a;
 	struct connect c;
 	const char *job_secret;
+	bool has_file;         /* the file of --write is there, and was read */
 	cJSON *troubles;       /* texts: what does not work yet */
 	const char *extension; /* for people */
 	bool has_extension;
@@ -309,14 +310,18 @@ static const char *redis_address(const struct view *v)
 	return c->redis ? c->redis : arena_printf(v->a, "redis://%s:%u", host, port);
 }
 
+/* What the file has already stays as it is: it may be DIRECTUS_TOKEN_FILE there. */
 static size_t worker_lines(const struct view *v, struct env_line lines[ENV_LINES])
 {
+	bool has_token = v->has_file && v->c.token == v->c.known_token;
+	bool has_secret = v->has_file && v->setup.config->worker_job_secret;
 	size_t n = 0;
 
 	lines[n++] = (struct env_line){"DIRECTUS_URL", v->c.admin.url};
-	if (v->c.token)
+	if (v->c.token && !has_token)
 		lines[n++] = (struct env_line){"DIRECTUS_TOKEN", v->c.token};
-	lines[n++] = (struct env_line){"WORKER_JOB_SECRET", v->job_secret};
+	if (!has_secret)
+		lines[n++] = (struct env_line){"WORKER_JOB_SECRET", v->job_secret};
 	return n;
 }
 
@@ -473,8 +478,10 @@ static int run(struct cli *cli)
 
 	if (status != CLI_OK)
 		return status;
-	if (file && !cli->env_file && access(file, R_OK) == 0)
+	if (file && !cli->env_file && access(file, R_OK) == 0) {
 		cli->env_file = file; /* what is there already counts */
+		v.has_file = true;
+	}
 	if (!setup_open(&v.setup, cli))
 		return CLI_FAILED;
 	v.a = v.setup.arena;

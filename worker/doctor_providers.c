@@ -153,6 +153,18 @@ static void check_allowed(struct doctor *d, const struct provider_config *p, con
 	}
 }
 
+static void check_default_offered(struct doctor *d, const struct provider_config *p,
+				  const cJSON *list)
+{
+	const char *text = d->config->ai_default_model, *id = NULL;
+
+	if (!text || config_split_model(d->config, text, &id) != p || !json_count(list) ||
+	    offers(list, id))
+		return;
+	doctor_warn(d, "correct AI_DEFAULT_MODEL, or use a key that may use that model",
+		    "%s does not offer AI_DEFAULT_MODEL '%s' to this key", p->id, id);
+}
+
 /* What its headers say of the limits, beside ours. */
 static void check_headers(struct doctor *d, const struct provider_config *p,
 			  const struct rest_reply *reply)
@@ -201,6 +213,7 @@ static void check_provider(struct doctor *d, const struct provider_config *p)
 		doctor_good(d, "%s: the key is good, %zu models", p->id,
 			    json_count(list_of(&reply)));
 		check_allowed(d, p, list_of(&reply));
+		check_default_offered(d, p, list_of(&reply));
 		check_headers(d, p, &reply);
 	} else if (reply.status == 0) {
 		doctor_bad(d,

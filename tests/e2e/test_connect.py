@@ -28,6 +28,7 @@ def connect(flow_worker, directus):
         return flow_worker("connect", directus.url, "--collections", "articles", "--name", name, *options,
                            DIRECTUS_ADMIN_TOKEN=token, LOG_LEVEL="warn", **env)
 
+    run.url = directus.url
     return run
 
 
@@ -90,6 +91,18 @@ def test_twice_makes_nothing_twice_and_adds_what_is_new(connect, admin, tmp_path
     assert rights_of(admin, "twice")[("articles", "create")] == ["*"]
     [user] = users_of(admin, "twice")
     assert [p["policy"]["name"] for p in user["role"]["policies"]] == ["twice"]
+
+
+def test_secrets_that_are_in_files_stay_there(connect, tmp_path):
+    token = connect("--json", name="files").json["worker"]["DIRECTUS_TOKEN"]
+    (tmp_path / "token").write_text(token)
+    (tmp_path / "secret").write_text("a-secret-that-is-long-enough")
+    env_file = tmp_path / "files.env"
+    env_file.write_text(
+        f"DIRECTUS_URL={connect.url}\nDIRECTUS_TOKEN_FILE={tmp_path}/token\nWORKER_JOB_SECRET_FILE={tmp_path}/secret\n")
+    before = env_file.read_text()
+    assert connect("--write", env_file, name="files").status == 0
+    assert env_file.read_text() == before
 
 
 def test_a_new_token_takes_the_place_of_the_old_one(connect, directus):

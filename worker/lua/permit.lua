@@ -74,13 +74,15 @@ end
 
 local function check_budget(r)
   local b = fields(K('bud:' .. r.scope .. ':' .. r.period), 's', 'r', 'u')
-  local used = number(b.s) + number(b.r) + number(b.u)
-  local over = used + r.amount > r.limit
+  local spent = number(b.s) + number(b.u)
+  local used = spent + number(b.r)
   if r.kind == 'soft' then
-    r.over = over
+    r.over = used + r.amount > r.limit
     todo.budgets[#todo.budgets + 1] = r
-  elseif over or used >= r.limit then
-    refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', used, r.limit, r.on_budget == 'fail')
+  elseif spent + r.amount > r.limit or spent >= r.limit then
+    refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', spent, r.limit, r.on_budget == 'fail')
+  elseif used + r.amount > r.limit or used >= r.limit then -- calls under way may give some of it back
+    refuse(now + 500, r.scope, 'budget', used, r.limit)
   else
     todo.budgets[#todo.budgets + 1] = r
   end

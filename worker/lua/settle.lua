@@ -100,13 +100,13 @@ local function keep_books()
   end
 end
 
--- Groups take turns by tokens: what a call has used moves its group back.
+-- Groups take turns by tokens: what a call has used moves its group back. (A job that calls nobody counts as one.)
 local function charge_group()
   if not j.state then
     return
   end
   local group = group_of(j)
-  local charge = (input + output) / 100 / (WEIGHT[j.lane] or 10)
+  local charge = (input + output) / (WEIGHT[j.lane] or 10)
   if call('ZSCORE', K('rdy'), group) then
     call('ZINCRBY', K('rdy'), charge, group)
   else

@@ -99,14 +99,17 @@ def test_a_budget_holds_and_the_books_are_true(start_simulator, start_worker, qu
         for message in messages:
             assert re.search(r"'budget' of '\*' is full: \d+ of 2000000, room from \d{4}-\d\d-01T00:00:00Z", message), message
     else:
-        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") == 3 and queue.client.zcard(f"{queue.prefix}lse") == 0,
+        def sleeping():
+            return {score for _, score in queue.client.zrange(f"{queue.prefix}thr", 0, -1, withscores=True)}
+
+        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") == 3 and min(sleeping()) > time.time() * 1000 + 3600000,
                  "all that is left waits for the next month", 60)
-        ends = {score for _, score in queue.client.zrange(f"{queue.prefix}thr", 0, -1, withscores=True)}
+        ends = sleeping()
         (line,) = [x for x in flow_worker("limits", "--json", AI_LIMITS=limits).json if x["limit"] == "budgetUsd"]
         assert ends == {line["endsMs"]} and line["used"] <= budget
     truth, (spent, reserved, unconfirmed) = spent_truly(simulator), booked(queue)
     print(f"\nbudget {budget}: spent {truth:.6f}, booked {spent:.6f} and {unconfirmed:.6f} unconfirmed")
-    assert 0.9 * budget < truth <= budget
+    assert budget - (300 * IN + 100 * OUT) < truth <= budget, "what is left is less than one more call may cost"
     assert reserved == pytest.approx(0, abs=1e-9) and abs(spent + unconfirmed - truth) < 0.01 * truth
     events = [e for _, e in queue.client.xrange(f"{queue.prefix}ev")]
     assert any((e.get(b"e") or e.get("e")) in ("budget", b"budget") for e in events), "the soft limit was told"
@@ -136,20 +139,19 @@ def test_what_dead_workers_may_have_spent_is_counted(start_simulator, start_work
 def test_twenty_equal_tenants_get_equal_shares_of_the_tokens(start_simulator, start_worker, queue):
     simulator = start_simulator(delay="10-60", ledger_bodies=True)
     texts = random.Random(5)
-    for n in range(60):
-        for tenant in range(20):
-            size = (20 + 10 * tenant) * texts.choice([1, 2])  # from 20 to 420 words
-            queue.enqueue(job(f"tenant {tenant}: " + "word " * size), tenant=f"t{tenant}")
-    wait_for(lambda: number(queue.client.xlen(f"{queue.prefix}in")) == 1200, "all are at the door", 30)
+    jobs = [(tenant, texts.randint(20, 200)) for _ in range(60) for tenant in range(20)]
+    for tenant, size in jobs:
+        queue.enqueue(job(f"tenant {tenant}: " + "word " * size), tenant=f"t{tenant}")
+    wait_for(lambda: number(queue.client.xlen(f"{queue.prefix}in")) == len(jobs), "all are at the door", 30)
     for _ in range(2):
         start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
-    # Until the tenant with the largest texts, who has the fewest turns, had ten.
+    wait_for(lambda: len(simulator.ledger()) >= 0.7 * len(jobs), "most of them", 120, 0.2)
     shares = [0] * 20
-    wait_for(lambda: len(simulator.ledger()) >= 600, "half of them", 120, 0.2)
-    for line in simulator.ledger()[:500]:
-        tenant = int(re.search(r"tenant (\d+):", line["body"] if isinstance(line["body"], str) else json.dumps(line["body"])).group(1))
-        shares[tenant] += line["usage"]["input"] + line["usage"]["output"]
-    print(f"\n20 tenants, texts of 20 to 420 words: Jain {jain(shares):.4f} in tokens, {min(shares)} to {max(shares)}")
+    for line in simulator.ledger():
+        tenant = int(re.search(r"tenant (\d+):", json.dumps(line["body"])).group(1))
+        if sum(shares) < 20 * 4000:  # until then nobody is at the end
+            shares[tenant] += line["usage"]["input"] + line["usage"]["output"]
+    print(f"\n20 tenants, texts of 20 to 200 words: Jain {jain(shares):.4f} in tokens, {min(shares)} to {max(shares)}")
     assert jain(shares) >= 0.99
 
 

@@ -88,7 +88,7 @@ end
 
 local function take(group, lane, v)
   local id = call('ZPOPMIN', K('q:' .. group))[1]
-  local after = v + 1 / (WEIGHT[lane] or 10)
+  local after = v + JOB_TOKENS / (WEIGHT[lane] or 10)
   clock_v = v
   if call('EXISTS', K('q:' .. group)) == 1 then
     call('ZADD', K('rdy'), after, group)

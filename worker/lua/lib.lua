@@ -50,6 +50,7 @@ local call = redis.call
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local WEIGHT = {['0'] = 100, ['1'] = 10, ['2'] = 1}
+local JOB_TOKENS = 100 -- what a job counts before it is known what it uses, and one that calls nobody
 local EVENTS_KEPT = 10000
 local DAY = 86400000
 

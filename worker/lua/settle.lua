@@ -17,7 +17,7 @@ local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
 local cache, cache_ms, learner, late_ms = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or '', tonumber(ARGV[27] or '0')
 local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
-local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit')
+local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit', 'nano')
 local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE, OPEN_MS, OPEN_MAX_MS = 30000, 20, 0.2, 30000, 600000
 local CACHED_MAX = 1048576
 
@@ -100,13 +100,14 @@ local function keep_books()
   end
 end
 
--- Groups take turns by tokens: what a call has used moves its group back. (A job that calls nobody counts as one.)
+-- Groups take turns by tokens: what a call has used moves its group back, less what its claim has done.
 local function charge_group()
   if not j.state then
     return
   end
   local group = group_of(j)
-  local charge = (input + output) / (WEIGHT[j.lane] or 10)
+  local claimed = n == '1' and not j.nano and JOB_TOKENS or 0
+  local charge = (input + output - claimed) / (WEIGHT[j.lane] or 10)
   if call('ZSCORE', K('rdy'), group) then
     call('ZINCRBY', K('rdy'), charge, group)
   else

@@ -66,6 +66,30 @@ def test_a_child_for_each_of_a_list_gives_its_result_in_order(queue, worker, fak
     assert result["last"] == [{"n": n} for n in range(120)]
 
 
+UPDATED = {"event": "articles.items.update", "collection": "articles", "keys": ["42"], "payload": {"title": "new", "tags": ["a"]}}
+READ = {"operation": "item-read", "options": {"collection": "articles", "key": "{{$trigger.keys}}"}}
+
+
+def test_an_item_that_an_event_is_ahead_of_is_read_again(queue, worker, fake_directus):
+    fake_directus.add("articles", id=42, title="old", tags=["a"])
+    id = queue.enqueue({**READ, "trigger": UPDATED})
+    wait_for(lambda: len(fake_directus.requests) >= 2, "it was read again")
+    fake_directus.item("articles", 42)["title"] = "new"
+    assert queue.result(id)["last"]["title"] == "new"
+
+
+def test_an_item_that_was_changed_after_its_event_is_taken_as_it_is(queue, worker, fake_directus):
+    fake_directus.add("articles", id=42, title="newer", tags=["a"])
+    result = queue.run({**READ, "trigger": UPDATED})
+    assert (result["status"], result["last"]["title"], len(fake_directus.requests)) == ("done", "newer", 6)
+    fake_directus.requests.clear()
+    fake_directus.add("articles", id=43, title="another", tags=["a"])
+    other = {**READ, "options": {**READ["options"], "key": 43}}
+    assert queue.run({**other, "trigger": UPDATED})["last"]["title"] == "another"
+    assert queue.run({**READ, "trigger": {**UPDATED, "event": None}})["last"]["title"] == "newer"
+    assert len(fake_directus.requests) == 2, "read once where there is nothing to wait for"
+
+
 def test_a_budget_that_cannot_be_read_is_refused(queue, worker, fake_directus):
     for budget in ({"maxCost": 1}, {"maxCostUsd": 0}, {"maxCostUsd": "5"}, {"maxCostUsd": 5, "maxTokens": 1}):
         result = queue.run({"operation": "trigger", "options": {"flow": "x", "payload": [1], "budget": budget}})

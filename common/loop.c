@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -334,29 +335,49 @@ void watch_free(struct watch *w)
 	uv_close((uv_handle_t *)&w->poll, free_data);
 }
 
+/* The signal is held back from all threads and read from a descriptor: so it never ends the process,
+ * also not while the loop is being taken down. */
 struct signal_watch {
-	uv_signal_t signal;
+	struct watch *watch;
+	int fd;
 	void (*fn)(void *arg);
 	void *arg;
 };
 
-static void signal_came(uv_signal_t *signal, int number)
+void signal_hold(int number)
 {
-	struct signal_watch *s = container_of(signal, struct signal_watch, signal);
+	sigset_t set;
 
-	(void)number;
-	s->fn(s->arg);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, number);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		abort();
+}
+
+static void signal_came(void *arg, int events)
+{
+	struct signal_watch *s = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(s->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		s->fn(s->arg);
 }
 
 struct signal_watch *signal_watch_new(struct loop *l, int number, void (*fn)(void *arg), void *arg)
 {
 	struct signal_watch *s = xmalloc(sizeof(*s));
+	sigset_t set;
 
+	signal_hold(number);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, number);
 	s->fn = fn;
 	s->arg = arg;
-	(void)uv_signal_init(&l->uv, &s->signal);
-	(void)uv_signal_start(&s->signal, signal_came, number);
-	uv_unref((uv_handle_t *)&s->signal);
+	s->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s->fd < 0)
+		abort();
+	s->watch = watch_new(l, s->fd, WATCH_READ, signal_came, s);
 	return s;
 }
 
@@ -364,8 +385,9 @@ void signal_watch_free(struct signal_watch *s)
 {
 	if (!s)
 		return;
-	s->signal.data = s;
-	uv_close((uv_handle_t *)&s->signal, free_data);
+	watch_free(s->watch);
+	(void)close(s->fd);
+	free(s);
 }
 
 /* ---- names ---- */

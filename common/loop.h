@@ -64,6 +64,10 @@ struct watch *watch_new(struct loop *l, int fd, int events, void (*fn)(void *arg
 void watch_change(struct watch *w, int events);
 void watch_free(struct watch *w); /* before the descriptor is closed; takes NULL */
 
+/* A signal that is watched never ends the process, also after the watch is freed. Threads that exist
+ * already do not know that: call signal_hold() before anything else does something. What comes
+ * between the two is told when the watch is made. */
+void signal_hold(int number);
 struct signal_watch *signal_watch_new(struct loop *l, int number, void (*fn)(void *arg), void *arg);
 void signal_watch_free(struct signal_watch *s);
 

@@ -248,7 +248,6 @@ static bool read_schedules(struct process *p)
 static void run_process(struct process *p)
 {
 	struct loop *l = p->setup.services.loop;
-	sigset_t signals;
 	struct signal_watch *term = signal_watch_new(l, SIGTERM, told_to_stop, p);
 	struct signal_watch *interrupt = signal_watch_new(l, SIGINT, told_to_stop, p);
 
@@ -266,11 +265,6 @@ static void run_process(struct process *p)
 	door_free(p->door);
 	schedules_free(p->schedules);
 	queue_free(p->queue);
-	/* Nothing is left to be stopped: a signal that comes now waits until the process has ended. */
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal_watch_free(term);
 	signal_watch_free(interrupt);
 	queue_metrics_clear(&p->queue_metrics);
@@ -303,6 +297,8 @@ static int run(struct cli *cli)
 	struct process p = {.status = CLI_OK};
 	struct worker_options options;
 
+	signal_hold(SIGTERM);
+	signal_hold(SIGINT);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!setup_open(&p.setup, cli))
 		return CLI_FAILED;

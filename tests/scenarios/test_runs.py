@@ -139,6 +139,7 @@ def test_sigterm_lets_a_running_job_end(queue, start_worker, simulator):
     wait_for(lambda: simulator.ledger(), "the call is under way")
     worker.terminate()
     assert queue.result(id)["status"] == "done"
+    wait_for(lambda: not worker.process.is_running(), "the worker has ended by itself", 60)
     worker.stop()
 
 

@@ -5,12 +5,13 @@ import pytest
 from directus import MODEL
 from processes import wait_for
 
-COUNT = 10
+COUNT = 5
 
 
 @pytest.fixture
 def watched(admin):
-    """watched(scope) -> an event flow hands every item to a flow in the worker, which reads it and asks about it."""
+    """watched(scope) -> an event flow hands every item to a flow in the worker, which reads it and asks about it. Within
+    the transaction each item takes 100 ms, since a blocking flow sleeps."""
 
     def watch(scope):
         target = admin.create_flow({"name": "target", "trigger": "operation", "options": {}, "accountability": None, "operations": [
@@ -21,6 +22,10 @@ def watched(admin):
         admin.create_flow({"name": "hand over", "trigger": "event", "accountability": None,
                            "options": {"type": "action", "scope": [scope], "collections": ["articles"]},
                            "operations": [{"type": "flow-worker-run", "key": "run", "options": {"flow": target, "wait": False}}]})
+
+        admin.create_flow({"name": "slow", "trigger": "event", "accountability": None,
+                           "options": {"type": "filter", "scope": [scope], "collections": ["articles"]},
+                           "operations": [{"type": "sleep", "key": "sleep", "options": {"milliseconds": 100}}]})
 
     return watch
 

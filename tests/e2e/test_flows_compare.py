@@ -163,9 +163,24 @@ def filled(value, words):
     return json.loads(text)
 
 
+def without(flow, names):
+    """The flow without these operations; what led to one leads to the next."""
+    flow = copy.deepcopy(flow)
+    for name in names:
+        gone = next(operation for operation in flow["operations"] if operation["key"] == name)
+        flow["operations"].remove(gone)
+        for operation in flow["operations"]:
+            for link in ("resolve", "reject"):
+                if operation[link] == name:
+                    operation[link] = gone["resolve"] or gone["reject"]
+    return flow
+
+
 class Runs:
-    def __init__(self, admin, case, words):
+    def __init__(self, admin, case, words, version):
         self.admin = admin
+        if tuple(map(int, version.split("."))) < (12, 3):
+            case = {**case, "flow": without(case["flow"], case.get("since_12_3", []))}
         self.flow, self.start = filled(case["flow"], words), filled(case["start"], words)
         self.generated = case.get("generated", [])
 
@@ -223,7 +238,7 @@ class Runs:
 @pytest.mark.parametrize("case", COMPARED, ids=[case["flow"]["name"] for case in COMPARED])
 def test_a_flow_runs_as_in_directus(capfd, directus, admin, site, running_signals, queue, start_worker, flow_worker, case):
     child = admin.create_flow(CHILD)
-    runs = Runs(admin, case, {"URL": site, "CHILD": child, "\"ME\"": json.dumps(admin.get("/users/me")["id"])})
+    runs = Runs(admin, case, {"URL": site, "CHILD": child, "\"ME\"": json.dumps(admin.get("/users/me")["id"])}, directus.version)
     start_worker(directus=directus, WORKER_JOB_SECRET=JOB_SECRET, IMPORT_IP_DENY_LIST="")
     done, theirs = runs.by_directus()
     assert [step["status"] for step in theirs["steps"]].count("unknown") == 0

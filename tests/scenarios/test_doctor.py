@@ -118,7 +118,7 @@ class World:
             "state": json.dumps({"version": "0.0.9", "slots": 1, "busy": 0}), "layout": 1, "at": now})
 
     def flow(self, collection):
-        self.directus.flows["f"] = {"id": "f", "name": "Summaries", "operations": [
+        self.directus.flows["f"] = {"id": "f", "name": "Summaries", "status": "active", "operations": [
             {"type": "ai-generate", "options": {}},
             {"type": "item-update", "options": {"collection": collection, "key": "1"}},
         ]}

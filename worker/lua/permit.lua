@@ -18,7 +18,7 @@ local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:'
 local provider = route:match('^[^/]+')
 local RETRIES_FREE, RETRIES_SHARE = 20, 0.1
 local refusal
-local todo = {windows = {}, slots = {}, budgets = {}}
+local admitted = {windows = {}, slots = {}, budgets = {}}
 
 -- Of several refusals the one that lasts longest counts.
 local function refuse(at_ms, scope, kind, used, limit, for_good)
@@ -57,7 +57,7 @@ local function check_window(r)
     refuse(window_room_at(r.scope, r.kind, used + r.amount - limit), r.scope, r.kind, used, limit)
   else
     local at_ms = r.period == 'usage' and now + lasts_ms or now
-    todo.windows[#todo.windows + 1] = {r.scope, r.kind, r.period, bucket_at(r.kind, at_ms), r.amount}
+    admitted.windows[#admitted.windows + 1] = {r.scope, r.kind, r.period, bucket_at(r.kind, at_ms), r.amount}
   end
 end
 
@@ -68,7 +68,7 @@ local function check_slots(r)
   if used >= r.limit then
     refuse(now + 1000, 'slot:' .. r.scope, r.kind, used, r.limit)
   else
-    todo.slots[#todo.slots + 1] = r.scope
+    admitted.slots[#admitted.slots + 1] = r.scope
   end
 end
 
@@ -78,13 +78,13 @@ local function check_budget(r)
   local used = spent + number(b.r)
   if r.kind == 'soft' then
     r.over = used + r.amount > r.limit
-    todo.budgets[#todo.budgets + 1] = r
+    admitted.budgets[#admitted.budgets + 1] = r
   elseif spent + r.amount > r.limit or spent >= r.limit then
     refuse(r.ends_ms > 0 and r.ends_ms or now + 3600000, r.scope, 'budget', spent, r.limit, r.on_budget == 'fail')
   elseif used + r.amount > r.limit or used >= r.limit then -- calls under way may give some of it back
     refuse(now + 500, r.scope, 'budget', used, r.limit)
   else
-    todo.budgets[#todo.budgets + 1] = r
+    admitted.budgets[#admitted.budgets + 1] = r
   end
 end
 
@@ -119,7 +119,7 @@ local function check_batch(batch)
   elseif spent + held + amount > limit then
     refuse(now + 500, 'batch:' .. batch, 'budget', spent + held, limit)
   else
-    todo.budgets[#todo.budgets + 1] = {scope = 'batch:' .. batch, period = 'total', amount = amount, ends_ms = 0}
+    admitted.budgets[#admitted.budgets + 1] = {scope = 'batch:' .. batch, period = 'total', amount = amount, ends_ms = 0}
   end
 end
 
@@ -157,7 +157,7 @@ end
 
 local function reserve_money(kept)
   local booked = {}
-  for _, r in ipairs(todo.budgets) do
+  for _, r in ipairs(admitted.budgets) do
     local name_of = r.scope .. ':' .. r.period
     local key = K('bud:' .. name_of)
     if not booked[name_of] then
@@ -176,16 +176,16 @@ end
 
 local function reserve()
   local windows, budgets = {}, {}
-  for _, w in ipairs(todo.windows) do
+  for _, w in ipairs(admitted.windows) do
     window_add(w[1], w[2], w[4], w[5])
     windows[#windows + 1] = string.format('%s %s %.0f %.0f %s', w[2], w[3], w[4], w[5], w[1])
   end
-  for _, scope in ipairs(todo.slots) do
+  for _, scope in ipairs(admitted.slots) do
     call('ZADD', K('cs:' .. scope), now + lease_ms, permit)
     call('PEXPIRE', K('cs:' .. scope), DAY)
   end
   reserve_money(budgets)
-  call('HSET', K('p:' .. permit), 'job', id, 'name', name, 'cost', ARGV[10], 'most', most, 'slots', table.concat(todo.slots, '\n'),
+  call('HSET', K('p:' .. permit), 'job', id, 'name', name, 'cost', ARGV[10], 'most', most, 'slots', table.concat(admitted.slots, '\n'),
     'windows', table.concat(windows, '\n'), 'budgets', table.concat(budgets, '\n'))
   call('ZADD', K('px'), now + lease_ms, permit)
 end

@@ -247,7 +247,7 @@ static const cJSON *call_function(struct filter_run *r, const cJSON *object, con
 				   value ? "null" : "undefined");
 	else if (!cJSON_IsString(value))
 		(void)filter_throw(r, "TypeError", "dateString.split is not a function");
-	if (r->thrown)
+	if (r->thrown || !cJSON_IsString(value))
 		return NULL;
 	made->valuedouble = date_parse_iso(value->valuestring, &made->valuedouble)
 				    ? date_part(name, made->valuedouble)
@@ -327,7 +327,7 @@ static void check_rule(struct filter_run *r, const cJSON *filter)
 	struct filter_leaf leaf;
 
 	for (const char *inner = ""; inner[0] != '_'; filter = filter->child) {
-		if (!is_usable(r, filter))
+		if (!is_usable(r, filter) || !filter->child)
 			return;
 		go_down(r, &d, filter->child->string);
 		if (r->thrown)

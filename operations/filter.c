@@ -247,7 +247,7 @@ static const cJSON *call_function(struct filter_run *r, const cJSON *object, con
 				   value ? "null" : "undefined");
 	else if (!cJSON_IsString(value))
 		(void)filter_throw(r, "TypeError", "dateString.split is not a function");
-	if (r->thrown || !cJSON_IsString(value))
+	if (r->thrown || !value)
 		return NULL;
 	made->valuedouble = date_parse_iso(value->valuestring, &made->valuedouble)
 				    ? date_part(name, made->valuedouble)

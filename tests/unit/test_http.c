@@ -51,6 +51,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void send_many_headers(struct peer *peer)
+{
+	web_send(peer, "HTTP/1.1 200 OK\r\n");
+	for (int i = 0; i < 2000; i++)
+		web_send(peer, "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+}
+
 /* What the server does, by path. */
 static void serve(void *arg, const struct web_request *r)
 {
@@ -68,12 +75,9 @@ static void serve(void *arg, const struct web_request *r)
 		web_reset(r->peer);
 	else if (strcmp(r->path, "/garbage") == 0)
 		web_send(r->peer, "220 mail.example.org ESMTP\r\n\r\n");
-	else if (strcmp(r->path, "/many-headers") == 0) {
-		web_send(r->peer, "HTTP/1.1 200 OK\r\n");
-		for (int i = 0; i < 2000; i++)
-			web_send(r->peer,
-				 "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
-	} else if (strcmp(r->path, "/cut") == 0) {
+	else if (strcmp(r->path, "/many-headers") == 0)
+		send_many_headers(r->peer);
+	else if (strcmp(r->path, "/cut") == 0) {
 		web_send(r->peer, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
 		web_hang_up(r->peer);
 	} else if (strcmp(r->path, "/drip") == 0) {

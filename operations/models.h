@@ -35,8 +35,8 @@ const struct model *models_find(struct models *m, const struct provider_config *
 				const char *id, struct arena *a);
 
 /* ERR_MODEL_NOT_ALLOWED with what to do about it. */
-bool models_allowed(const struct models *m, const struct provider_config *provider,
-		    const struct model *model, struct arena *a, struct error *err) NODISCARD;
+bool models_allowed(const struct models *models, const struct provider_config *p,
+		    const struct model *m, struct arena *a, struct error *err) NODISCARD;
 
 /* Takes allowed models and the compatible server's list from Directus' settings (the row of
  * directus_settings): they count where no variable says otherwise. Entries that models_find() has
@@ -76,8 +76,8 @@ struct cost model_cost(const struct model *m, const struct llm_usage *usage);
 /* ---- what a server says of its models (Ollama: /api/show) ---- */
 
 /* Whether the window of a model has to be asked for: nobody has said how large it is. */
-bool models_wants_window(const struct models *m, const struct provider_config *provider,
-			 const struct model *model);
+bool models_wants_window(const struct models *models, const struct provider_config *p,
+			 const struct model *m);
 /* 0: it was asked, and nothing is known; it is not asked again. */
 void models_set_window(struct models *m, const struct provider_config *provider, const char *id,
 		       uint32_t tokens);

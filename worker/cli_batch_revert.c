@@ -249,7 +249,7 @@ static int print(struct revert *v, const struct batch_state *s)
 static bool revert_all(struct revert *v)
 {
 	uint64_t before;
-	bool good;
+	bool good = true;
 
 	do {
 		before = v->reverted;

@@ -116,11 +116,14 @@ static void print_count(const struct cli *cli, const struct model *m, struct str
 {
 	bool is_picture;
 	struct token_count counted = count(m, bytes, &is_picture);
-	struct calibration of_texts = is_picture ? (struct calibration){.calls = 0} : *known;
-	struct llm_usage usage = {.known = true,
-				  .input = calibration_input(&of_texts, &counted, counted.tokens)};
-	struct cost cost = model_cost(m, &usage);
+	struct calibration of_texts = *known;
+	struct llm_usage usage = {.known = true};
+	struct cost cost;
 
+	if (is_picture)
+		of_texts.calls = 0; /* what was learned is of texts */
+	usage.input = calibration_input(&of_texts, &counted, counted.tokens);
+	cost = model_cost(m, &usage);
 	json_set_number(a, result, "tokens", (double)usage.input);
 	json_set_text(a, result, "method",
 		      is_picture           ? "picture"

@@ -12,7 +12,7 @@ enum { T_COUNT = sizeof(t_of) / sizeof(t_of[0]) };
 
 struct estimate estimate_sum(const double *samples, size_t count, double of)
 {
-	double sum = 0, squares = 0, mean, half;
+	double sum = 0, squares = 0, mean, half, low;
 	size_t degrees;
 
 	if (count == 0)
@@ -26,5 +26,6 @@ struct estimate estimate_sum(const double *samples, size_t count, double of)
 		squares += (samples[i] - mean) * (samples[i] - mean);
 	degrees = count - 1 < T_COUNT ? count - 1 : T_COUNT;
 	half = t_of[degrees - 1] * sqrt(squares / (double)(count - 1) / (double)count);
-	return (struct estimate){mean * of, fmax(0, (mean - half) * of), (mean + half) * of};
+	low = fmax(0, mean - half);
+	return (struct estimate){mean * of, low * of, (mean + half) * of};
 }

@@ -5,7 +5,7 @@
  *
  *	tokens = fixed + per_token * estimate + per_byte * bytes
  *
- * by least squares of the relative error, newer calls counting more (worker/lua/settle.lua does it, so
+ * by least squares of the relative error, newer calls counting more (worker/queue/lua/settle.lua does it, so
  * all workers learn from all calls). Of the answers it keeps how long they were: the length that 95 % of
  * them did not exceed is what the next answer is expected to need. Steps that were called too little
  * have nothing to say. */

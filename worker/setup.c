@@ -7,8 +7,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "operations/models.h"
-#include "worker/cli.h"
-#include "worker/flows.h"
+#include "worker/cli/cli.h"
+#include "worker/flow/flows.h"
 
 static struct redis_options redis_options_of(const struct config *c)
 {

@@ -1,8 +1,8 @@
-/* Covers worker/job.c, flow.c and flow_check.c: any bytes are a job whose flow is whole, or are refused
+/* Covers worker/flow/job.c, flow.c and flow_check.c: any bytes are a job whose flow is whole, or are refused
  * with a reason. */
 #include "common/config.h"
-#include "worker/flow_check.h"
-#include "worker/job.h"
+#include "worker/flow/flow_check.h"
+#include "worker/flow/job.h"
 
 #include <stdlib.h>
 

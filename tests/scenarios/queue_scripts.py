@@ -9,7 +9,7 @@ import time
 
 import redis
 
-LUA = pathlib.Path(__file__).resolve().parents[2] / "worker" / "lua"
+LUA = pathlib.Path(__file__).resolve().parents[2] / "worker" / "queue" / "lua"
 WITH_WINDOWS = {"permit", "settle", "scopes"}
 PREFIX = "{flow-worker}:"
 

@@ -90,7 +90,7 @@ def test_the_alert_rules_are_rules():
 
 
 def metric_names():
-    table = (ROOT / "worker" / "metrics.h").read_text()
+    table = (ROOT / "worker" / "door" / "metrics.h").read_text()
     names = set()
     for kind, name in re.findall(r'X\(\w+, (\w+), "(\w+)"', table):
         names |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "HISTOGRAM" else {name}

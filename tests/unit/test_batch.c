@@ -1,11 +1,11 @@
 /* What a batch does without any other part: rows of a file, estimates, the batch object, its items. */
 #include "common/buf.h"
 #include "common/config.h"
-#include "worker/batch.h"
-#include "worker/csv.h"
-#include "worker/estimate.h"
-#include "worker/flow.h"
-#include "worker/job.h"
+#include "worker/batch/batch.h"
+#include "worker/cli/csv.h"
+#include "worker/cli/estimate.h"
+#include "worker/flow/flow.h"
+#include "worker/flow/job.h"
 
 #include "tests/unit/test.h"
 

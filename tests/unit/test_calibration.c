@@ -1,6 +1,6 @@
 /* What past calls of a step say about the next one. */
 #include "test.h"
-#include "worker/calibrations.h"
+#include "worker/queue/calibrations.h"
 
 static struct calibration parsed(const char *line)
 {

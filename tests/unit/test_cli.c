@@ -1,5 +1,5 @@
 /* The command line: what is understood, what is told, and with which exit status. */
-#include "worker/cli.h"
+#include "worker/cli/cli.h"
 
 #include "common/arena.h"
 

@@ -1,5 +1,5 @@
 /* Cron expressions: tests/vectors/cron.json names moments, and what comes after them. */
-#include "worker/cron.h"
+#include "worker/schedule/cron.h"
 
 #include "tests/unit/test.h"
 #include "tests/unit/vectors.h"

@@ -1,5 +1,5 @@
 /* The HTTP door, asked by real HTTP requests on the same loop. */
-#include "worker/door.h"
+#include "worker/door/door.h"
 
 #include "common/buf.h"
 #include "common/http.h"

@@ -1,7 +1,7 @@
 /* Writing variables into a .env file changes their lines and no other. */
 #include "common/arena.h"
-#include "worker/cli_file.h"
-#include "worker/env_file.h"
+#include "worker/admin/env_file.h"
+#include "worker/cli/cli_file.h"
 
 #include "tests/unit/test.h"
 

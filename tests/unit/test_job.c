@@ -1,6 +1,6 @@
 /* Jobs and flows, good and bad: tests/vectors/jobs.json holds a body each, and what is said of it. */
 #include "common/config.h"
-#include "worker/job.h"
+#include "worker/flow/job.h"
 
 #include "tests/unit/test.h"
 #include "tests/unit/vectors.h"

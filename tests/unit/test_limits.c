@@ -1,5 +1,5 @@
 /* AI_LIMITS: what is refused and with which words, and which rules count for whom. */
-#include "worker/limits.h"
+#include "worker/queue/limits.h"
 
 #include "common/loop.h"
 

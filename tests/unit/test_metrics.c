@@ -1,5 +1,5 @@
 /* What is counted comes out as Prometheus reads it; its own checker, promtool, is the judge. */
-#include "worker/metrics.h"
+#include "worker/door/metrics.h"
 
 #include "common/buf.h"
 

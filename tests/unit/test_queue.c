@@ -1,8 +1,8 @@
 /* The queue in C against a real Redis: claims that wait, leases, ends, and answers that survive. */
-#include "worker/queue.h"
+#include "worker/queue/queue.h"
 
 #include "common/loop.h"
-#include "worker/limits.h"
+#include "worker/queue/limits.h"
 
 #include "tests/unit/redis_server.h"
 #include "tests/unit/test.h"

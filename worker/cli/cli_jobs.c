@@ -1,0 +1,406 @@
+/* flow-worker jobs: look at jobs, and decide about those that wait for a person. */
+#include "common/config.h"
+#include "common/json.h"
+#include "common/loop.h"
+#include "worker/cli/cli.h"
+#include "worker/cli/cli_file.h"
+#include "worker/cli/cli_queue.h"
+#include "worker/cli/cli_table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH };
+
+static const struct cli_option options[] = {
+	[STATE] = {"state",						   "STATE", "ready active delayed parked ambiguous dead quarantined"},
+	[ITEM] = {"item", "TEXT", "jobs about an item: \"articles:12\", or a part of it"},
+	[CODE] = {"code",						    "CODE", "jobs that ended with this error"},
+	[BATCH] = {"batch",   "ID", "jobs of a batch"},
+	[TENANT] = {"tenant",						    "NAME", "jobs of a tenant; with pause and resume: only these"},
+	[ROUTE] = {"route",                        "ROUTE", "with pause and resume: only this provider/model"},
+	[LIMIT] = {"limit",						   "N", "how many at most; default 50 for list, 20000 else"},
+	[FRESH] = {"fresh",					NULL,
+		   "with retry: forget finished steps and answers; they are paid again"},
+	{0						 },
+};
+
+/* As list.lua gives them. */
+enum row {
+	ROW_ID,
+	ROW_STATE,
+	ROW_LANE,
+	ROW_ROUTE,
+	ROW_TENANT,
+	ROW_CODE,
+	ROW_LOSSES,
+	ROW_MAX,
+	ROW_FILED,
+	ROW_DUE,
+	ROW_BATCH,
+	ROW_ITEM,
+	ROW_OWNER,
+	ROW_NANO
+};
+
+enum { LIST_DEFAULT = 50, LIST_MOST = 20000 };
+
+static struct str given(const struct cli *cli, size_t option)
+{
+	return str_of(cli_option(cli, option));
+}
+
+static bool has_filter(const struct cli *cli)
+{
+	return cli_option(cli, STATE) || cli_option(cli, ITEM) || cli_option(cli, CODE) ||
+	       cli_option(cli, BATCH) || cli_option(cli, TENANT);
+}
+
+/* Jobs that match the options, as list.lua gives them; NULL: it has been told why not. */
+static const struct redis_value *find_jobs(struct cli_queue *q, const char *state, uint64_t most)
+{
+	const struct str words[] = {
+		str_of(state),        given(q->cli, ITEM),   given(q->cli, CODE),
+		given(q->cli, BATCH), given(q->cli, TENANT), word_of(q->arena, most),
+	};
+	const struct redis_value *reply = cli_queue_script(q, SCRIPT_LIST, ARRAY_LEN(words), words);
+
+	return reply ? &reply->items[1] : NULL;
+}
+
+/* ---- list ---- */
+
+static cJSON *job_json(struct arena *a, const struct redis_value *row)
+{
+	static const struct {
+		const char *name;
+		enum row at;
+		bool is_number;
+	} members[] = {
+		{"id",      ROW_ID,     false},
+                {"state",   ROW_STATE,  false},
+		{"lane",    ROW_LANE,   true },
+                {"route",   ROW_ROUTE,  false},
+		{"tenant",  ROW_TENANT, false},
+                {"code",    ROW_CODE,   false},
+		{"losses",  ROW_LOSSES, true },
+                {"max",     ROW_MAX,    true },
+		{"filedMs", ROW_FILED,  true },
+                {"dueMs",   ROW_DUE,    true },
+		{"batch",   ROW_BATCH,  false},
+                {"item",    ROW_ITEM,   false},
+		{"worker",  ROW_OWNER,  false},
+	};
+	cJSON *json = json_object(a);
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const char *text = cli_item_text(a, row, members[i].at);
+
+		if (members[i].is_number)
+			json_set_number(a, json, members[i].name,
+					cli_item_number(row, members[i].at));
+		else
+			json_set(a, json, members[i].name,
+				 *text ? json_text(a, text) : json_null(a));
+	}
+	json_set_number(a, json, "costUsd", cli_item_number(row, ROW_NANO) / 1e9);
+	return json;
+}
+
+static void print_rows(struct cli_queue *q, const struct redis_value *rows, uint64_t most)
+{
+	struct arena *a = q->arena;
+	uint64_t now = wall_ms();
+	struct cli_table t;
+
+	cli_table_start(&t, a, "ID", "STATE", "AGE", "TENANT", "ROUTE", "LOST", "CODE", "ITEM",
+			NULL);
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct redis_value *row = &rows->items[i];
+		uint64_t filed = (uint64_t)cli_item_number(row, ROW_FILED);
+
+		cli_table_row(&t, cli_item_text(a, row, ROW_ID), cli_item_text(a, row, ROW_STATE),
+			      cli_duration(a, now > filed ? now - filed : 0),
+			      cli_item_text(a, row, ROW_TENANT), cli_item_text(a, row, ROW_ROUTE),
+			      cli_item_text(a, row, ROW_LOSSES), cli_item_text(a, row, ROW_CODE),
+			      cli_item_text(a, row, ROW_ITEM), NULL);
+	}
+	cli_table_print(&t);
+	if (rows->count >= most)
+		(void)fprintf(stderr, "the first %zu; --limit shows more\n", rows->count);
+}
+
+static int list(struct cli_queue *q)
+{
+	const char *state = cli_option(q->cli, STATE);
+	uint64_t most = LIST_DEFAULT;
+	const struct redis_value *rows;
+	cJSON *all;
+
+	if (!cli_option_number(q->cli, LIMIT, 1, LIST_MOST, &most))
+		return CLI_WRONG;
+	rows = find_jobs(q, state ? state : "", most);
+	if (!rows)
+		return CLI_FAILED;
+	if (!q->cli->json) {
+		print_rows(q, rows, most);
+		return CLI_OK;
+	}
+	all = json_array(q->arena);
+	for (size_t i = 0; i < rows->count; i++)
+		json_push(all, job_json(q->arena, &rows->items[i]));
+	cli_print_json(q->arena, all);
+	return CLI_OK;
+}
+
+/* ---- show ---- */
+
+static const struct redis_value *read_key(struct cli_queue *q, const char *command,
+					  const char *kind, const char *id)
+{
+	const struct str words[] = {str_of(command), str_of(cli_queue_key(q, kind, id))};
+
+	return cli_queue_command(q, ARRAY_LEN(words), words);
+}
+
+static void put_json(struct cli_queue *q, cJSON *into, const char *name, const char *kind,
+		     const char *id)
+{
+	const struct redis_value *text = read_key(q, "GET", kind, id);
+	struct error err;
+	cJSON *value;
+
+	if (!text || text->type != REDIS_TEXT)
+		return;
+	value = json_parse_rounding(q->arena, text->text, &err);
+	json_set(q->arena, into, name, value ? value : json_str(q->arena, text->text));
+}
+
+/* What is stored for a job, by name: answers and steps may be long. */
+static void put_stored(struct cli_queue *q, cJSON *into, const char *id)
+{
+	const struct redis_value *names = read_key(q, "HKEYS", "s:", id);
+	cJSON *list = json_array(q->arena);
+
+	for (size_t i = 0; names && i < names->count; i++)
+		json_push(list, json_str(q->arena, names->items[i].text));
+	if (json_count(list) > 0)
+		json_set(q->arena, into, "stored", list);
+}
+
+static cJSON *describe_job(struct cli_queue *q, const char *id)
+{
+	const struct redis_value *h = read_key(q, "HGETALL", "j:", id);
+	cJSON *json = json_object(q->arena);
+
+	if (!h)
+		return NULL;
+	json_set_text(q->arena, json, "id", id);
+	for (size_t i = 0; i + 1 < h->count; i += 2)
+		json_set_str(q->arena, json, cli_item_text(q->arena, h, i), h->items[i + 1].text);
+	put_json(q, json, "body", "b:", id);
+	put_stored(q, json, id);
+	put_json(q, json, "result", "res:", id);
+	put_json(q, json, "steps", "log:", id);
+	return json;
+}
+
+static bool is_time(const char *name)
+{
+	return strcmp(name, "filed") == 0 || strcmp(name, "claimed") == 0 ||
+	       strcmp(name, "ended") == 0 || strcmp(name, "call_end") == 0;
+}
+
+static void print_job(struct cli_queue *q, const cJSON *job)
+{
+	const cJSON *member;
+
+	json_each(member, job) {
+		const char *text = cJSON_IsString(member) ? member->valuestring : NULL;
+
+		if (text && is_time(member->string))
+			text = cli_time(q->arena, (uint64_t)strtoull(text, NULL, 10));
+		if (text)
+			(void)printf("%-10s %s\n", member->string, text);
+		else
+			(void)printf("%-10s %s\n", member->string,
+				     json_print_pretty(q->arena, member).ptr);
+	}
+}
+
+static int show(struct cli_queue *q)
+{
+	for (size_t i = 1; i < q->cli->argument_count; i++) {
+		const char *id = cli_argument(q->cli, i);
+		cJSON *job = describe_job(q, id);
+
+		if (!job)
+			return CLI_FAILED;
+		if (json_count(job) == 1) {
+			(void)fprintf(stderr, "no job '%s': never seen, or its result is too old\n",
+				      id);
+			return CLI_FAILED;
+		}
+		if (q->cli->json)
+			cli_print_json(q->arena, job);
+		else
+			print_job(q, job);
+	}
+	return CLI_OK;
+}
+
+/* ---- retry, cancel, purge ---- */
+
+struct move {
+	const char *name;
+	enum script script;
+	const char *state; /* of jobs found by options; NULL: whatever --state says */
+	const char *done;  /* for people */
+};
+
+static const struct move moves[] = {
+	{"retry",  SCRIPT_RETRY,  NULL, "wait again"   },
+	{"cancel", SCRIPT_CANCEL, NULL, "are cancelled"},
+	{"purge",  SCRIPT_PURGE,  NULL, "are forgotten"},
+};
+
+/* How the reply to a move says that it did something. */
+static bool has_moved(const struct redis_value *reply)
+{
+	if (reply->type == REDIS_INTEGER)
+		return reply->integer == 1;
+	return str_is(reply->text, "waiting") || str_is(reply->text, "running");
+}
+
+static bool move_one(struct cli_queue *q, const struct move *move, const char *id, size_t *moved)
+{
+	struct str words[2] = {str_of(id), STR("0")};
+	const struct redis_value *reply;
+
+	if (move->script == SCRIPT_CANCEL)
+		words[1] = word_of(q->arena, q->setup.config->result_ttl_ms);
+	else if (move->script == SCRIPT_RETRY && cli_option(q->cli, FRESH))
+		words[1] = STR("1");
+	reply = cli_queue_script(q, move->script, ARRAY_LEN(words), words);
+	if (!reply)
+		return false;
+	*moved += has_moved(reply);
+	return true;
+}
+
+static bool move_found(struct cli_queue *q, const struct move *move, const char *state,
+		       size_t *asked, size_t *moved)
+{
+	uint64_t most = LIST_MOST;
+	const struct redis_value *rows = find_jobs(q, state, most);
+
+	for (size_t i = 0; rows && i < rows->count; i++) {
+		if (!move_one(q, move, cli_item_text(q->arena, &rows->items[i], ROW_ID), moved))
+			return false;
+		++*asked;
+	}
+	return rows != NULL;
+}
+
+/* Retry and purge are about jobs that have ended badly, whatever else is asked. */
+static bool move_by_options(struct cli_queue *q, const struct move *move, size_t *asked,
+			    size_t *moved)
+{
+	const char *state = cli_option(q->cli, STATE);
+
+	if (state || move->script == SCRIPT_CANCEL)
+		return move_found(q, move, state ? state : "", asked, moved);
+	return move_found(q, move, "dead", asked, moved) &&
+	       move_found(q, move, "quarantined", asked, moved);
+}
+
+static int move_jobs(struct cli_queue *q, const struct move *move)
+{
+	size_t asked = q->cli->argument_count - 1, moved = 0;
+	cJSON *told = json_object(q->arena);
+
+	if (asked == 0 && !has_filter(q->cli))
+		return cli_wrong_use(q->cli,
+				     "which jobs? Name them, or use --state, --item, --code, "
+				     "--batch or --tenant");
+	for (size_t i = 1; i < q->cli->argument_count; i++)
+		if (!move_one(q, move, cli_argument(q->cli, i), &moved))
+			return CLI_FAILED;
+	if (asked == 0 && !move_by_options(q, move, &asked, &moved))
+		return CLI_FAILED;
+	json_set_number(q->arena, told, "asked", (double)asked);
+	json_set_number(q->arena, told, "moved", (double)moved);
+	if (q->cli->json)
+		cli_print_json(q->arena, told);
+	else
+		(void)printf("%zu of %zu jobs %s\n", moved, asked, move->done);
+	return moved == asked ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- pause, resume ---- */
+
+static int pause_or_resume(struct cli_queue *q, bool pause)
+{
+	const char *route = cli_option(q->cli, ROUTE), *tenant = cli_option(q->cli, TENANT);
+	const char *what = route    ? arena_printf(q->arena, "paused:route:%s", route)
+			   : tenant ? arena_printf(q->arena, "paused:tenant:%s", tenant)
+				    : "paused";
+	const struct str set[] = {str_of(pause ? "HSET" : "HDEL"),
+				  str_of(cli_queue_key(q, "cfg", "")), str_of(what), STR("1")};
+	const struct str tell[] = {STR("PUBLISH"), str_of(cli_queue_key(q, "ctl", "")),
+				   STR("work")};
+
+	if (!cli_queue_command(q, pause ? 4 : 3, set) || !cli_queue_command(q, 3, tell))
+		return CLI_FAILED;
+	(void)printf("%s %s\n",
+		     route    ? route
+		     : tenant ? tenant
+			      : "everything",
+		     pause ? "is paused: what runs goes on, nothing new is begun" : "goes on");
+	return CLI_OK;
+}
+
+static int do_what(struct cli_queue *q)
+{
+	const char *what = cli_argument(q->cli, 0);
+
+	if (strcmp(what, "list") == 0)
+		return list(q);
+	if (strcmp(what, "show") == 0 && q->cli->argument_count > 1)
+		return show(q);
+	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
+		return pause_or_resume(q, strcmp(what, "pause") == 0);
+	for (size_t i = 0; i < ARRAY_LEN(moves); i++)
+		if (strcmp(what, moves[i].name) == 0)
+			return move_jobs(q, &moves[i]);
+	return cli_wrong_use(q->cli,
+			     "jobs %s: expected list, show ID, retry, cancel, purge, pause "
+			     "or resume",
+			     what);
+}
+
+static int run(struct cli *cli)
+{
+	struct cli_queue q;
+	int status;
+
+	if (!cli_queue_open(&q, cli))
+		return CLI_FAILED;
+	status = do_what(&q);
+	cli_queue_close(&q);
+	return status;
+}
+
+const struct cli_command cli_jobs = {
+	.name = "jobs",
+	.help = "list, show, retry, cancel and purge jobs; pause and resume",
+	.arguments = "list|show|retry|cancel|purge|pause|resume [ID…]",
+	.arguments_min = 1,
+	.arguments_max = CLI_ANY_NUMBER,
+	.options = options,
+	.more = "retry runs dead and quarantined jobs again; what they have paid for is kept.\n"
+		"cancel ends waiting jobs and stops running ones; purge forgets dead and "
+		"quarantined ones.\n"
+		"Instead of IDs: --state, --item, --code, --batch, --tenant.",
+	.run = run,
+};

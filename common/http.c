@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/buf.h"
+#include "common/crashpoint.h"
 #include "common/http_host.h"
 
 #include <assert.h>
@@ -139,6 +140,7 @@ static int before_send(void *data, char *their_ip, char *our_ip, int their_port,
 		return CURL_PREREQFUNC_ABORT;
 	}
 	t->sent_at_ms = wall_ms();
+	CRASH_POINT("before_request");
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -149,6 +151,7 @@ static void note_piece(struct transfer *t)
 
 	t->last_piece_at = now ? now : 1;
 	if (first) {
+		CRASH_POINT("first_byte");
 		t->call->first_byte_ms = (uint32_t)(now - t->started_at);
 		watch_phase(t);
 	}
@@ -522,6 +525,7 @@ static void transfer_over(CURL *easy, CURLcode result)
 	struct lane *lane;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	CRASH_POINT("last_byte");
 	lane = t->lane;
 	t->lane = NULL; /* the multi has let go of it */
 	if ((result == CURLE_HTTP2_STREAM || result == CURLE_SEND_ERROR) && is_whole(t))

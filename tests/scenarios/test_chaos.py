@@ -4,17 +4,19 @@
 import pathlib
 import sys
 
-import pytest
-
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "chaos"))
 
 import chaos  # noqa: E402
+from points import are_compiled_in  # noqa: E402
 
 
-@pytest.mark.parametrize("seed", ["1", None])
-def test_jobs_survive_kills_stops_and_faults(seed):
-    fixed = ["--seed", seed] if seed else []
-    assert chaos.run(["--jobs", "2000", "--seconds", "25", *fixed])
+def test_jobs_survive_kills_stops_and_faults():
+    assert chaos.run(["--jobs", "2000", "--seconds", "20"])
+
+
+def test_jobs_survive_kills_at_each_crash_point():
+    points = ["--points", "2"] if are_compiled_in() else []
+    assert chaos.run(["--jobs", "1500", "--seconds", "15", "--seed", "1", *points])
 
 
 def test_with_hold_no_job_is_paid_twice():

@@ -102,6 +102,8 @@ struct config {
 	const char *redis_sentinels; /* "host:port,host:port"; NULL: none */
 	const char *redis_sentinel_name, *redis_sentinel_username, *redis_sentinel_password;
 	const char *redis_tls_ca_file; /* NULL: the system's certificates */
+	uint64_t redis_wait_replicas;  /* how many have what is acknowledged; 0: the master alone */
+	uint64_t redis_wait_timeout_ms;
 
 	/* ---- queue ---- */
 	const char *queue_prefix;

@@ -100,6 +100,13 @@ static const struct config_variable redis_variables[] = {
 	{.name = "REDIS_TLS_CA_FILE", .type = CONFIG_TEXT, .offset = AT(redis_tls_ca_file),
 	 .unset = "the system's",
 	 .help = "File with the trusted certificates for `rediss://`"},
+	{.name = "REDIS_WAIT_REPLICAS", .type = CONFIG_NUMBER, .offset = AT(redis_wait_replicas),
+	 .by_default = "0", .max = 64,
+	 .help = "How many replicas must have a job, a call's intent, an answer, a step, an end "
+		 "before it counts (`WAIT`): as many as there are, and no failover loses them"},
+	{.name = "REDIS_WAIT_TIMEOUT", .type = CONFIG_DURATION, .offset = AT(redis_wait_timeout_ms),
+	 .by_default = "500ms", .min = 10, .max = 60 * SECOND,
+	 .help = "How long one `WAIT` may take; then the command is sent again"},
 	{0},
 };
 

@@ -57,6 +57,7 @@ struct redis *redis_new(struct loop *l, const struct redis_options *options)
 	r->arena = arena_new();
 	TAILQ_INIT(&r->sent);
 	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->answered);
 	if (take_options(options, r->arena, &r->target, &r->tls, &r->error))
 		timeout_start(l, &r->timer, 0, connect_now);
 	return r;
@@ -77,6 +78,7 @@ void redis_free(struct redis *r)
 {
 	if (!r)
 		return;
+	redis_end_all(&r->answered, ERR_SHUTDOWN, "the connection is being closed");
 	redis_end_all(&r->sent, ERR_SHUTDOWN, "the connection is being closed");
 	redis_end_all(&r->waiting, ERR_SHUTDOWN, "the connection is being closed");
 	timeout_stop(r->loop, &r->timer);
@@ -124,6 +126,7 @@ void redis_connect_again(struct redis *r, const struct error *err)
 	r->is_moving = false;
 	r->error = why;
 	timeout_start(r->loop, &r->timer, pause_ms(r->tries++), connect_now);
+	redis_end_all(&r->answered, ERR_REDIS, why.text);
 	redis_end_all(&r->sent, ERR_REDIS, why.text);
 	if (is_news)
 		tell_change(r, &r->error);

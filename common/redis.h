@@ -20,6 +20,16 @@
  * with MOVED is sent to the node that was named: all our keys share one hash tag, so the connection
  * moves there.
  *
+ * Replication is asynchronous: what a master has acknowledged is lost when a replica that does not
+ * have it yet is promoted. With wait_replicas, a command that was given to redis_confirm() ends well
+ * only when so many replicas have it, too. The connection says WAIT after its reply, once for all
+ * that were answered meanwhile; WAIT holds up the connection, so it is given wait_timeout_ms at most,
+ * and no more than a third of the command's own timeout. Too few replicas in that time: ERR_REDIS
+ * with detail "NOREPLICAS" (Redis' own word where min-replicas-to-write refuses). It was carried out
+ * then, as far as this master goes; sent again, it waits for the replicas again. A confirmed command
+ * survives a failover to any of N replicas if wait_replicas is N, and one to the replica that is
+ * furthest ahead (which Sentinel takes among those that it reaches, of equal priority) if it is less.
+ *
  * Limits: 100,000 commands or 256 MiB under way, replies of 64 MiB, arrays of a million items, nested
  * up to 7 deep. An error inside an array fails the whole command.
  *
@@ -65,6 +75,8 @@ struct redis_options {
 	uint32_t connect_timeout_ms; /* 0: 5 s */
 	uint32_t timeout_ms;         /* for commands without their own; 0: 10 s */
 	const char *client_name;
+	uint32_t wait_replicas;   /* for redis_confirm(); 0: it does nothing */
+	uint32_t wait_timeout_ms; /* 0: 500 ms */
 };
 
 struct redis *redis_new(struct loop *l, const struct redis_options *options);
@@ -88,6 +100,9 @@ struct redis_script {
 void redis_eval(struct redis *r, struct redis_call *c, struct arena *a, uint32_t timeout_ms,
 		struct redis_script *script, size_t key_count, size_t count,
 		const struct str *keys_and_arguments);
+
+/* Directly after the start of a command that writes: its end waits for the replicas, too. */
+void redis_confirm(struct redis_call *c);
 
 /* A connection that only listens (SUBSCRIBE): message() is called with each one; it subscribes
  * again after each reconnect, and calls message with channel NULL then, because messages may have

@@ -1,7 +1,8 @@
 /* Commands and what comes of them.
  *
  * Commands wait while the connection is not up, then go out in their order; their replies come in
- * the same order, so the first command in `sent` is the one that the next reply belongs to. A
+ * the same order, so the first command in `sent` is the one that the next reply belongs to. What
+ * the replicas have to have, too, is `answered` then, until a WAIT that was sent after its reply. A
  * cancelled command stays in `sent` without its call until then, and keeps its timeout: a server
  * that has fallen silent is noticed all the same. */
 #include "common/redis.h"
@@ -11,6 +12,7 @@
 
 #include <assert.h>
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,7 +33,10 @@ struct redis_command {
 	struct str bytes;
 	const struct redis_script *script; /* sent as EVALSHA: EVAL may have to follow */
 	bool said_source;                  /* EVAL has followed */
-	bool is_sent;
+	struct command_list *list;         /* the one that it is on */
+	bool confirm;                      /* by replicas */
+	bool is_wait;                      /* it is our own WAIT, for those that are `covered` */
+	bool covered;                      /* the WAIT under way was sent after its reply */
 	uint64_t order;
 	char name[32]; /* for error texts */
 };
@@ -43,7 +48,9 @@ static void end_command(struct redis_command *cmd)
 {
 	struct redis *r = cmd->redis;
 
-	TAILQ_REMOVE(cmd->is_sent ? &r->sent : &r->waiting, cmd, entry);
+	if (cmd->is_wait)
+		r->is_confirming = false;
+	TAILQ_REMOVE(cmd->list, cmd, entry);
 	r->pending--;
 	r->pending_bytes -= cmd->bytes.len;
 	timeout_stop(r->loop, &cmd->timeout);
@@ -75,7 +82,7 @@ static void command_timed_out(struct timeout *t)
 	struct redis *r = cmd->redis;
 	struct error err;
 
-	if (!cmd->is_sent) {
+	if (cmd->list == &r->waiting) {
 		(void)fail(&cmd->call->call.err, ERR_TIMEOUT,
 			   "redis command %s: no connection within %u ms%s%s", cmd->name,
 			   cmd->timeout_ms, r->error.code ? ": " : "", r->error.text);
@@ -92,20 +99,26 @@ static void command_timed_out(struct timeout *t)
 	redis_connect_again(r, &err);
 }
 
+static void move_command(struct redis_command *cmd, struct command_list *to)
+{
+	TAILQ_REMOVE(cmd->list, cmd, entry);
+	TAILQ_INSERT_TAIL(to, cmd, entry);
+	cmd->list = to;
+}
+
 static void send_command(struct redis_command *cmd)
 {
 	struct redis *r = cmd->redis;
 
 	if (!link_send(r->link, cmd->bytes)) {
-		(void)fail(&cmd->call->call.err, ERR_REDIS,
-			   "redis command %s: more than %d bytes wait to be sent already",
-			   cmd->name, REDIS_HELD_MAX);
+		if (cmd->call)
+			(void)fail(&cmd->call->call.err, ERR_REDIS,
+				   "redis command %s: more than %d bytes wait to be sent already",
+				   cmd->name, REDIS_HELD_MAX);
 		end_command(cmd);
 		return;
 	}
-	TAILQ_REMOVE(&r->waiting, cmd, entry);
-	TAILQ_INSERT_TAIL(&r->sent, cmd, entry);
-	cmd->is_sent = true;
+	move_command(cmd, &r->sent);
 }
 
 void redis_send_waiting(struct redis *r)
@@ -121,7 +134,7 @@ static void cancel_command(struct call *c)
 	struct redis_call *call = container_of(c, struct redis_call, call);
 	struct redis_command *cmd = call->command;
 
-	if (cmd->is_sent) {
+	if (cmd->list == &cmd->redis->sent) {
 		cmd->call = NULL;
 		call->command = NULL;
 		call_end(c);
@@ -142,6 +155,20 @@ static bool can_take(struct redis *r, size_t bytes, const char *name, struct err
 			    "redis command %s: %zu commands with %zu bytes are under way already",
 			    name, r->pending, r->pending_bytes);
 	return true;
+}
+
+static void start_command(struct redis_command *cmd)
+{
+	struct redis *r = cmd->redis;
+
+	cmd->order = ++r->order;
+	cmd->list = &r->waiting;
+	TAILQ_INSERT_TAIL(cmd->list, cmd, entry);
+	r->pending_bytes += cmd->bytes.len;
+	r->pending++;
+	timeout_start(r->loop, &cmd->timeout, cmd->timeout_ms, command_timed_out);
+	if (r->state == UP && !r->is_moving)
+		send_command(cmd);
 }
 
 struct command_options {
@@ -176,14 +203,8 @@ static void start_words(struct redis *r, struct redis_call *c, const struct comm
 	cmd->timeout_ms = o->timeout_ms ? o->timeout_ms : r->target.timeout_ms;
 	cmd->bytes = bytes;
 	cmd->script = o->script;
-	cmd->order = ++r->order;
 	c->command = cmd;
-	TAILQ_INSERT_TAIL(&r->waiting, cmd, entry);
-	r->pending_bytes += bytes.len;
-	r->pending++;
-	timeout_start(r->loop, &cmd->timeout, cmd->timeout_ms, command_timed_out);
-	if (r->state == UP && !r->is_moving)
-		send_command(cmd);
+	start_command(cmd);
 }
 
 void redis_start_argv(struct redis *r, struct redis_call *c, struct arena *a, uint32_t timeout_ms,
@@ -263,8 +284,7 @@ static bool send_source(struct redis *r, struct redis_command *cmd)
 	if (!sent)
 		return false;
 	cmd->said_source = true;
-	TAILQ_REMOVE(&r->sent, cmd, entry);
-	TAILQ_INSERT_TAIL(&r->sent, cmd, entry);
+	move_command(cmd, &r->sent);
 	return true;
 }
 
@@ -300,8 +320,73 @@ static void wait_again(struct redis *r, struct redis_command *cmd)
 		TAILQ_INSERT_AFTER(&r->waiting, before, cmd, entry);
 	else
 		TAILQ_INSERT_HEAD(&r->waiting, cmd, entry);
-	cmd->is_sent = false;
+	cmd->list = &r->waiting;
 	cmd->said_source = false;
+}
+
+/* ---- replicas ---- */
+
+void redis_confirm(struct redis_call *c)
+{
+	if (c->command)
+		c->command->confirm = c->command->redis->target.wait_replicas > 0;
+}
+
+/* One WAIT is under way at a time: what is answered meanwhile is confirmed by the next. */
+static void confirm_answered(struct redis *r)
+{
+	struct redis_command *wait, *cmd = TAILQ_FIRST(&r->answered);
+	char replicas[24], ms[24];
+	struct str words[] = {
+		STR("WAIT"), {replicas, 0},
+                 {ms,       0}
+        };
+
+	if (!cmd || r->is_confirming || r->is_moving || r->state != UP)
+		return;
+	words[1].len = (size_t)snprintf(replicas, sizeof(replicas), "%u", r->target.wait_replicas);
+	words[2].len = (size_t)snprintf(
+		ms, sizeof(ms), "%" PRIu64,
+		u64_min(r->target.wait_timeout_ms, u64_max(1, cmd->timeout_ms / 3)));
+	TAILQ_FOREACH(cmd, &r->answered, entry)
+	cmd->covered = true;
+	wait = xmalloc(sizeof(*wait));
+	wait->redis = r;
+	wait->is_wait = true;
+	wait->timeout_ms = r->target.timeout_ms;
+	wait->bytes = format_command(ARRAY_LEN(words), words);
+	(void)snprintf(wait->name, sizeof(wait->name), "WAIT");
+	r->is_confirming = true;
+	start_command(wait);
+}
+
+static void fail_unconfirmed(struct redis_command *cmd, uint64_t replicas)
+{
+	struct error *err = &cmd->call->call.err;
+	uint32_t wanted = cmd->redis->target.wait_replicas;
+
+	(void)fail(err, ERR_REDIS,
+		   "redis command %s was carried out, but only %" PRIu64 " of %u replicas "
+		   "(REDIS_WAIT_REPLICAS) have said in time that they have it",
+		   cmd->name, replicas, wanted);
+	(void)snprintf(err->detail, sizeof(err->detail), "NOREPLICAS");
+}
+
+/* WAIT was answered: so many replicas have what is covered by it, or why nobody knows. */
+static void confirmed(struct redis *r, uint64_t replicas, const struct error *why)
+{
+	struct redis_command *cmd, *next;
+
+	for (cmd = TAILQ_FIRST(&r->answered); cmd; cmd = next) {
+		next = TAILQ_NEXT(cmd, entry);
+		if (!cmd->covered)
+			break; /* the later ones neither */
+		if (why)
+			cmd->call->call.err = *why;
+		else if (replicas < r->target.wait_replicas)
+			fail_unconfirmed(cmd, replicas);
+		end_command(cmd);
+	}
 }
 
 /* These say that another server, or this one in a moment, is the one to ask. */
@@ -332,11 +417,23 @@ static void take_error(struct redis *r, struct redis_command *cmd, struct str te
 			return;
 		}
 	}
+	if (cmd->is_wait)
+		confirmed(r, 0, &err);
 	if (cmd->call)
 		cmd->call->call.err = err;
 	end_command(cmd);
 	if (is_failover(err.detail))
 		redis_connect_again(r, &err);
+}
+
+static void take_good(struct redis *r, struct redis_command *cmd, const redisReply *reply)
+{
+	if (cmd->is_wait)
+		confirmed(r, (uint64_t)reply->integer, NULL);
+	if (cmd->call && cmd->confirm)
+		move_command(cmd, &r->answered);
+	else
+		end_command(cmd);
 }
 
 void redis_take_reply(struct redis *r, const redisReply *reply)
@@ -361,10 +458,11 @@ void redis_take_reply(struct redis *r, const redisReply *reply)
 	} else {
 		good = true;
 	}
-	if (good)
-		end_command(cmd);
-	else
+	if (!good)
 		take_error(r, cmd, error);
+	else
+		take_good(r, cmd, reply);
+	confirm_answered(r);
 	if (r->is_moving && TAILQ_EMPTY(&r->sent)) {
 		(void)fail(&err, ERR_REDIS, "the keys are at another node of the cluster: %s:%u",
 			   r->moved_host, r->moved.port);

@@ -45,6 +45,7 @@ struct redis_target {
 	const char *sentinel_name;
 	struct redis_login sentinel_login;
 	uint32_t connect_timeout_ms, timeout_ms;
+	uint32_t wait_replicas, wait_timeout_ms;
 };
 
 bool redis_target_parse(struct redis_target *t, const struct redis_options *options,
@@ -168,8 +169,11 @@ struct redis {
 	enum redis_greeting greetings[GREETINGS];
 	size_t greeting_count, next_greeting;
 
-	struct command_list sent, waiting;
-	size_t pending, pending_bytes; /* in both lists */
+	/* A command goes from one to the next: it waits for the connection, for its reply, for the
+	 * replicas. */
+	struct command_list waiting, sent, answered;
+	bool is_confirming;            /* WAIT is among the sent */
+	size_t pending, pending_bytes; /* in all lists */
 	uint64_t order;
 
 	struct str *subscribe; /* the command; in the arena */

@@ -17,6 +17,7 @@ enum {
 	DB_MAX = 1000000,
 	CONNECT_TIMEOUT_MS = 5000,
 	TIMEOUT_MS = 10000,
+	WAIT_TIMEOUT_MS = 500,
 };
 
 /* Cuts `text` at the first `c`: what is before it is returned, what is behind it stays. Without
@@ -297,6 +298,8 @@ bool redis_target_parse(struct redis_target *t, const struct redis_options *o, s
 		.connect_timeout_ms =
 			o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS,
 		.timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS,
+		.wait_replicas = o->wait_replicas,
+		.wait_timeout_ms = o->wait_timeout_ms ? o->wait_timeout_ms : WAIT_TIMEOUT_MS,
 	};
 
 	if (is_set(o->url)) {

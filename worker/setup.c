@@ -24,6 +24,8 @@ static struct redis_options redis_options_of(const struct config *c)
 		.sentinel_name = c->redis_sentinel_name,
 		.sentinel_username = c->redis_sentinel_username,
 		.sentinel_password = c->redis_sentinel_password,
+		.wait_replicas = (uint32_t)c->redis_wait_replicas,
+		.wait_timeout_ms = (uint32_t)c->redis_wait_timeout_ms,
 		.client_name = "flow-worker",
 	};
 }

@@ -165,6 +165,7 @@ CASES = {
     "eviction": (lambda w: w.config(maxmemory_policy="allkeys-lru"), "redis-eviction", "noeviction"),
     "no append-only file": (lambda w: w.config(appendonly="no"), "redis-persistence", "appendonly yes"),
     "a replica": (lambda w: w.replica(), "redis-role", "master"),
+    "fewer replicas than must confirm": (lambda w: w.set(REDIS_WAIT_REPLICAS="1"), "redis-role", "REDIS_WAIT_REPLICAS"),
     "a full Redis": (lambda w: w.nearly_full(), "redis-memory", "maxmemory"),
     "a clock that is off": (lambda w: w.set(REDIS=OldRedis(ahead=300).url), "redis-clock", "NTP"),
     "a command that is forbidden": (lambda w: w.user("~*", "&*", "-xadd"), "redis-acl", "ACL SETUSER"),

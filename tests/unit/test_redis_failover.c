@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* ---- the server is away ---- */
@@ -340,6 +341,130 @@ TEST(sentinels_name_the_master_also_after_a_failover)
 	replica_set_stop(&set);
 }
 
+/* ---- replicas ---- */
+
+/* A master and one replica in step with it. */
+static void pair_start(struct redis_server *master, struct redis_server *replica)
+{
+	char config[80];
+
+	redis_server_start(master, "repl-diskless-sync-delay 0\n");
+	(void)snprintf(config, sizeof(config), "replicaof 127.0.0.1 %u\n", master->port);
+	redis_server_start(replica, config);
+	redis_server_wait_for(replica, "master_link_status:up", "INFO replication");
+}
+
+#define start_confirmed(g, ...) \
+	(start((g), 0, __VA_ARGS__), redis_confirm(&(g)->calls[(g)->started - 1]))
+
+TEST(what_is_confirmed_is_on_the_replica_when_it_ends)
+{
+	struct redis_server master, replica;
+	struct rig g;
+	char key[16];
+
+	(void)state;
+	pair_start(&master, &replica);
+	rig_open(&g, &(struct redis_options){.url = master.url, .wait_replicas = 1});
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(key, sizeof(key), "k%d", i);
+		start_confirmed(&g, "SET", key, "v");
+		run(&g);
+		assert_reply(&g.calls[i], "OK");
+		assert_string_equal(redis_server_do(&replica, "GET %s", key), "v");
+	}
+	rig_close(&g);
+	redis_server_stop(&replica);
+	redis_server_stop(&master);
+}
+
+TEST(many_commands_share_one_wait_and_unconfirmed_ones_do_not_wait)
+{
+	struct redis_server master, replica;
+	struct rig g;
+	const char *stats, *calls;
+
+	(void)state;
+	pair_start(&master, &replica);
+	rig_open(&g, &(struct redis_options){.url = master.url, .wait_replicas = 1});
+	run_until_made(&g, 1);
+	for (int i = 0; i < 1000; i++)
+		start_confirmed(&g, "INCR", "n");
+	start(&g, 0, "GET", "n");
+	run(&g);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(g.calls[i].reply->integer, i + 1);
+	assert_reply(&g.calls[1000], "1000");
+	stats = redis_server_do(&master, "INFO commandstats");
+	calls = strstr(stats, "cmdstat_wait:calls=");
+	assert_non_null(calls);
+	assert_in_range(strtoul(calls + strlen("cmdstat_wait:calls="), NULL, 10), 1, 20);
+	rig_close(&g);
+	redis_server_stop(&replica);
+	redis_server_stop(&master);
+}
+
+TEST(what_too_few_replicas_have_fails_and_may_be_sent_again)
+{
+	struct redis_server master, replica;
+	struct rig g;
+
+	(void)state;
+	pair_start(&master, &replica);
+	rig_open(&g, &(struct redis_options){
+			     .url = master.url, .wait_replicas = 1, .wait_timeout_ms = 50});
+	run_until_made(&g, 1);
+	assert_int_equal(kill(replica.pid, SIGSTOP), 0);
+	start_confirmed(&g, "SET", "k", "v");
+	start(&g, 0, "SET", "other", "v");
+	run(&g);
+	assert_failed(&g.calls[0], ERR_REDIS, "only 0 of 1 replicas");
+	assert_string_equal(g.calls[0].call.err.detail, "NOREPLICAS");
+	assert_reply(&g.calls[1], "OK");
+	assert_reply(say(&g, "GET", "k"), "v"); /* the master has it */
+	assert_int_equal(kill(replica.pid, SIGCONT), 0);
+	do {
+		start_confirmed(&g, "SET", "k", "v");
+		run(&g);
+	} while (g.calls[g.started - 1].call.err.code != ERR_OK);
+	assert_string_equal(redis_server_do(&replica, "GET k"), "v");
+	assert_int_equal(g.made, 1);
+	rig_close(&g);
+	redis_server_stop(&replica);
+	redis_server_stop(&master);
+}
+
+TEST(a_confirmation_under_way_ends_with_the_connection_once)
+{
+	struct redis_server master, replica;
+	struct rig g;
+
+	(void)state;
+	pair_start(&master, &replica);
+	rig_open(&g, &(struct redis_options){.url = master.url,
+					     .wait_replicas = 1,
+					     .wait_timeout_ms = 20000,
+					     .timeout_ms = 60000});
+	run_until_made(&g, 1);
+	assert_int_equal(kill(replica.pid, SIGSTOP), 0);
+	for (int i = 0; i < 10; i++)
+		start_confirmed(&g, "INCR", "n");
+	run_until_said(&g, &master, "blocked_clients:1", "INFO clients");
+	call_cancel(&g.calls[3].call, ERR_CANCELLED);
+	redis_server_kill(&master, SIGKILL);
+	run(&g);
+	for (int i = 0; i < 10; i++)
+		assert_failed(&g.calls[i], i == 3 ? ERR_CANCELLED : ERR_REDIS, "");
+	redis_server_again(&master);
+	run_until_made(&g, 2);
+	assert_int_equal(kill(replica.pid, SIGCONT), 0);
+	start_confirmed(&g, "SET", "k", "v");
+	rig_stop(&g); /* with a confirmation under way, or waiting for its reply */
+	rig_close(&g);
+	redis_server_stop(&replica);
+	redis_server_stop(&master);
+}
+
 /* ---- listening ---- */
 
 struct heard {
@@ -428,6 +553,10 @@ int main(void)
 		ENTRY(commands_wait_while_the_server_loads_its_data),
 		ENTRY(a_cluster_that_moved_the_keys_is_followed),
 		ENTRY(sentinels_name_the_master_also_after_a_failover),
+		ENTRY(what_is_confirmed_is_on_the_replica_when_it_ends),
+		ENTRY(many_commands_share_one_wait_and_unconfirmed_ones_do_not_wait),
+		ENTRY(what_too_few_replicas_have_fails_and_may_be_sent_again),
+		ENTRY(a_confirmation_under_way_ends_with_the_connection_once),
 		ENTRY(a_listener_hears_again_after_a_restart_and_is_told_of_the_gap),
 		ENTRY(a_listener_notices_that_its_server_has_fallen_silent),
 	};

@@ -5,6 +5,7 @@
 #include "worker/cli/cli_queue.h"
 #include "worker/queue/queue_own.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -196,9 +197,19 @@ static void check_role(struct doctor *d)
 {
 	const char *role = info(d, "role");
 
+	uint64_t wanted = d->config->redis_wait_replicas;
+	double replicas = info_number(d, "connected_slaves");
+
 	if (!needs_info(d))
 		return;
-	if (strcmp(role, "master") == 0 || !*role)
+	if ((strcmp(role, "master") == 0 || !*role) && replicas < (double)wanted)
+		doctor_bad(d,
+			   "start the replicas (INFO replication), or lower REDIS_WAIT_REPLICAS: "
+			   "nothing counts as done until that many have it",
+			   "it takes writes, but has %.0f replicas, REDIS_WAIT_REPLICAS is "
+			   "%" PRIu64,
+			   replicas, wanted);
+	else if (strcmp(role, "master") == 0 || !*role)
 		doctor_good(d, "it takes writes");
 	else
 		doctor_bad(d,
@@ -265,57 +276,28 @@ static void check_clock(struct doctor *d)
 
 /* Every command of the scripts and of the program, on keys that nobody uses. */
 static const char *const commands[] = {
-	"PING",
-	"TIME",
-	"GET %doctor",
-	"EXISTS %doctor",
-	"PTTL %doctor",
-	"HGET %doctor f",
-	"HGETALL %doctor",
-	"HMGET %doctor f",
-	"HEXISTS %doctor f",
-	"SMEMBERS %doctor",
-	"XLEN %doctor",
-	"XRANGE %doctor - +",
-	"XINFO STREAM %doctor",
-	"ZCARD %doctor",
-	"ZRANGE %doctor 0 0",
-	"ZREVRANGE %doctor 0 0",
-	"ZRANGEBYSCORE %doctor 0 0",
+	"PING", "TIME", "GET %doctor", "EXISTS %doctor", "PTTL %doctor", "HGET %doctor f",
+	"HGETALL %doctor", "HMGET %doctor f", "HEXISTS %doctor f", "SMEMBERS %doctor",
+	"XLEN %doctor", "XRANGE %doctor - +", "XINFO STREAM %doctor", "ZCARD %doctor",
+	"ZRANGE %doctor 0 0", "ZREVRANGE %doctor 0 0", "ZRANGEBYSCORE %doctor 0 0",
 	"ZSCORE %doctor m",
 	/* what writes, on keys that are not there */
-	"DEL %doctor",
-	"SET %doctor x XX",
-	"PEXPIRE %doctor 1",
-	"PEXPIREAT %doctor 1",
-	"HDEL %doctor f",
-	"SREM %doctor m",
-	"SPOP %doctor",
-	"ZREM %doctor m",
-	"ZPOPMIN %doctor",
-	"ZREMRANGEBYSCORE %doctor 0 0",
-	"ZADD %doctor XX 1 m",
-	"XDEL %doctor 1-1",
-	"XACK %doctor g 1-1",
-	"XADD %doctor NOMKSTREAM * f v",
-	"XREADGROUP GROUP g c STREAMS %doctor >",
-	"XGROUP DESTROY %doctor g",
-	"PUBLISH %doctor x",
-	"EVAL return(1) 0",
-	"EVALSHA 0 0",
+	"DEL %doctor", "SET %doctor x XX", "PEXPIRE %doctor 1", "PEXPIREAT %doctor 1",
+	"HDEL %doctor f", "SREM %doctor m", "SPOP %doctor", "ZREM %doctor m", "ZPOPMIN %doctor",
+	"ZREMRANGEBYSCORE %doctor 0 0", "ZADD %doctor XX 1 m", "XDEL %doctor 1-1",
+	"XACK %doctor g 1-1", "XADD %doctor NOMKSTREAM * f v",
+	"XREADGROUP GROUP g c STREAMS %doctor >", "XGROUP DESTROY %doctor g", "PUBLISH %doctor x",
+	"EVAL return(1) 0", "EVALSHA 0 0",
 	/* ACL looks at them before Redis sees that a word is missing */
-	"HSET %doctor",
-	"HSETNX %doctor",
-	"HINCRBY %doctor",
-	"INCR %doctor x",
-	"SADD %doctor",
-	"ZINCRBY %doctor",
+	"HSET %doctor", "HSETNX %doctor", "HINCRBY %doctor", "INCR %doctor x", "SADD %doctor",
+	"ZINCRBY %doctor", "WAIT 0 1", /* the last one: only with REDIS_WAIT_REPLICAS */
 };
 
 static void check_acl(struct doctor *d)
 {
 	const char *refused = "";
 	bool keys = false, channels = false;
+	size_t count = ARRAY_LEN(commands) - (d->config->redis_wait_replicas > 0 ? 0 : 1);
 
 	if (!needs_redis(d))
 		return;
@@ -323,7 +305,7 @@ static void check_acl(struct doctor *d)
 		doctor_skip(d, "a replica takes no writes to try");
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct redis_call c;
 		size_t len = strcspn(commands[i], " ");
 

@@ -90,6 +90,7 @@ static bool add_entry(struct enqueuer *e, struct str body, struct error *err)
 			words[count++] = str_of(cli_option(e->cli, fields[i].option));
 		}
 	redis_start_argv(e->redis, &call, a, 0, count, words);
+	redis_confirm(&call);
 	setup_wait(&e->setup, &call.call);
 	*err = call.call.err;
 	return err->code == ERR_OK;

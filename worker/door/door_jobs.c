@@ -80,6 +80,7 @@ static enum task_next add(struct task *t)
 	words[count++] = STR("body");
 	words[count++] = v->call->body;
 	redis_start_argv(v->jobs->redis, &v->redis, a, 0, count, words);
+	redis_confirm(&v->redis);
 	return task_await(t, &v->redis.call, added);
 }
 

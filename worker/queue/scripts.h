@@ -2,6 +2,11 @@
  * and the command line. Each takes the prefix as its only key and says in its first lines what its
  * arguments and its reply are, and what happens when it is sent twice.
  *
+ * Some count only when as many replicas as REDIS_WAIT_REPLICAS have what they did (scripts.c says
+ * which): what somebody else builds upon, and what is told to somebody as done. What a failover to
+ * an older copy takes back of the others is done again by the queue itself: a lost claim is a waiting
+ * job, a lost filing an entry at the door, and both are in the order in which they were written.
+ *
  * To add one: a file in worker/queue/lua and a line here. */
 #ifndef WORKER_QUEUE_SCRIPTS_H
 #define WORKER_QUEUE_SCRIPTS_H

@@ -98,18 +98,19 @@ local function take(group, lane, v)
     call('HDEL', K('rmp'), group)
   end
   local jk = id and K('j:' .. id)
-  local j = id and fields(jk, 'state', 'batch') or {}
+  local j = id and fields(jk, 'state', 'batch', 'fence') or {}
   if not j.state then
     return
   end
   if j.batch and held_back(id, jk, j.batch) then
     return
   end
-  local fence = call('HINCRBY', jk, 'fence', 1)
-  call('HSET', jk, 'owner', worker, 'claimed', now, 'state', 'active')
+  -- by the clock: a failover may take a claim back, and the next one must not get the same number
+  local fence = math.max(number(j.fence) + 1, now)
+  call('HSET', jk, 'fence', string.format('%.0f', fence), 'owner', worker, 'claimed', now, 'state', 'active')
   count_batch(j.batch, j.state, 'active')
   call('ZADD', K('lse'), now + lease_ms, id)
-  given[#given + 1] = id .. ' ' .. fence
+  given[#given + 1] = id .. ' ' .. string.format('%.0f', fence)
   jobs[#jobs + 1] = job_reply(id, fence)
 end
 

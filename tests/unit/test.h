@@ -15,14 +15,6 @@
 /* In place of cmocka's fail_msg(), which calls its fail(). */
 #define FAIL(...) (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
 
-#undef fail_msg
-#define fail_msg(...)                      \
-	do {                               \
-		print_error(__VA_ARGS__);  \
-		print_error("\n");         \
-		_fail(__FILE__, __LINE__); \
-	} while (0)
-
 #define TEST(name)  static void name(void **state)
 #define ENTRY(name) cmocka_unit_test(name)
 

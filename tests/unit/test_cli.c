@@ -72,8 +72,8 @@ TEST(each_line_is_understood_or_told_what_is_wrong)
 		int status = run(a, lines[i].line, &printed);
 
 		if (status != lines[i].status || !strstr(printed, lines[i].printed))
-			fail_msg("'%s' ends with %d, expected %d with '%s', and prints:\n%s",
-				 lines[i].line, status, lines[i].status, lines[i].printed, printed);
+			FAIL("'%s' ends with %d, expected %d with '%s', and prints:\n%s",
+			     lines[i].line, status, lines[i].status, lines[i].printed, printed);
 		arena_free(a);
 	}
 }

@@ -179,7 +179,7 @@ TEST(a_bad_value_is_told_with_name_value_and_what_was_expected)
 		assert_null(load(*state, ENVIRONMENT(bad_values[i].value), &report));
 		assert_int_equal(report.error_count, 1);
 		if (!strstr(report.errors[0], bad_values[i].expected))
-			fail_msg("'%s' lacks '%s'", report.errors[0], bad_values[i].expected);
+			FAIL("'%s' lacks '%s'", report.errors[0], bad_values[i].expected);
 	}
 }
 
@@ -421,7 +421,7 @@ TEST(unknown_names_of_ours_are_warned_of_with_the_nearest)
 		assert_non_null(load(*state, ENVIRONMENT(cases[i].value), &report));
 		assert_int_equal(report.warning_count, 1);
 		if (!strstr(report.warnings[0], cases[i].expected))
-			fail_msg("'%s' lacks '%s'", report.warnings[0], cases[i].expected);
+			FAIL("'%s' lacks '%s'", report.warnings[0], cases[i].expected);
 	}
 }
 
@@ -457,7 +457,7 @@ TEST(what_can_not_work_is_warned_of)
 		assert_non_null(load(*state, ENVIRONMENT(cases[i].one, cases[i].two), &report));
 		assert_int_equal(report.warning_count, 1);
 		if (!strstr(report.warnings[0], cases[i].expected))
-			fail_msg("'%s' lacks '%s'", report.warnings[0], cases[i].expected);
+			FAIL("'%s' lacks '%s'", report.warnings[0], cases[i].expected);
 	}
 }
 

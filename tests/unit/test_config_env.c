@@ -19,10 +19,10 @@ static void check(const struct expected *cases, size_t count)
 		env_add_text(&r, str_of(cases[i].text));
 		v = env_find(&r.env, cases[i].name);
 		if (!cases[i].value && v)
-			fail_msg("case %zu: '%s' is there", i, v->name);
+			FAIL("case %zu: '%s' is there", i, v->name);
 		if (cases[i].value && (!v || strcmp(v->value, cases[i].value) != 0))
-			fail_msg("case %zu: '%s', expected '%s'", i, v ? v->value : "nothing",
-				 cases[i].value);
+			FAIL("case %zu: '%s', expected '%s'", i, v ? v->value : "nothing",
+			     cases[i].value);
 		arena_free(r.a);
 	}
 }

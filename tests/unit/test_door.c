@@ -194,7 +194,7 @@ static void assert_error(const struct http_call *c, const char *code)
 
 	assert_true(str_starts(c->body, STR("{\"errors\":[{\"message\":\"")));
 	if (!strstr(arena_strndup(world->arena, c->body.ptr, c->body.len), wanted))
-		fail_msg("%.*s lacks %s", STR_ARGS(c->body), wanted);
+		FAIL("%.*s lacks %s", STR_ARGS(c->body), wanted);
 }
 
 TEST(health_ready_and_metrics_need_no_token)

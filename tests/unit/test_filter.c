@@ -1,31 +1,9 @@
 /* Filters: all that Directus was seen to do (tests/vectors/condition-vectors.json), and what it may
  * not do to us. */
-#include "tests/unit/test.h"
+#include "tests/unit/fixture.h"
 
 #include "operations/filter.h"
 #include "tests/unit/vectors.h"
-
-struct fixture {
-	struct arena *arena;
-	struct error err;
-};
-
-static int begin(void **state)
-{
-	static struct fixture f;
-
-	f.arena = arena_new();
-	*state = &f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	arena_free(f->arena);
-	return 0;
-}
 
 static const uint64_t NOW = 1795169157429; /* 20 November 2026, 10:05:57.429 UTC */
 

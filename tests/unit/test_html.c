@@ -1,31 +1,9 @@
 /* HTML made harmless, by a table of attacks and of honest pieces: tests/vectors/html.json. */
-#include "tests/unit/test.h"
+#include "tests/unit/fixture.h"
 
 #include "common/html_text.h"
 #include "operations/html.h"
 #include "tests/unit/vectors.h"
-
-struct fixture {
-	struct arena *arena;
-	struct error err;
-};
-
-static int begin(void **state)
-{
-	static struct fixture f;
-
-	f.arena = arena_new();
-	*state = &f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	arena_free(f->arena);
-	return 0;
-}
 
 TEST(only_what_is_on_the_list_is_left)
 {

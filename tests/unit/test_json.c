@@ -1,32 +1,10 @@
 /* What goes in comes out as JavaScript would have it, or is refused with its place. The tables hold
  * every way in which cJSON alone would have changed the data without a word. */
-#include "tests/unit/test.h"
+#include "tests/unit/fixture.h"
 
 #include "common/json.h"
 
 #include <stdio.h>
-
-struct fixture {
-	struct arena *arena;
-	struct error err;
-};
-
-static int begin(void **state)
-{
-	static struct fixture f;
-
-	f.arena = arena_new();
-	*state = &f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	arena_free(f->arena);
-	return 0;
-}
 
 static cJSON *parsed(struct fixture *f, const char *text)
 {

@@ -1,13 +1,11 @@
 /* The task that asks, with a journal that is a list: what is stored, what is called, what is told. */
+#include "tests/unit/test.h"
+
 #include "operations/llm.h"
 #include "operations/services.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 static const struct provider_config providers[] = {
 	{.id = "openai",
@@ -194,7 +192,7 @@ static const struct error *run(struct test *t)
 	return &t->llm.task.call.err;
 }
 
-static void a_stored_answer_is_taken_and_nobody_asked(void **state)
+TEST(a_stored_answer_is_taken_and_nobody_asked)
 {
 	struct test *t = *state;
 
@@ -207,7 +205,7 @@ static void a_stored_answer_is_taken_and_nobody_asked(void **state)
 	assert_int_equal(t->op.usage.cost_nano, 100 * 2000 + 10 * 8000);
 }
 
-static void an_answer_of_a_fallback_is_priced_as_such(void **state)
+TEST(an_answer_of_a_fallback_is_priced_as_such)
 {
 	struct test *t = *state;
 
@@ -220,7 +218,7 @@ static void an_answer_of_a_fallback_is_priced_as_such(void **state)
 	assert_int_equal(t->op.usage.cost_nano, 100 * 3000 + 10 * 15000);
 }
 
-static void after_a_call_that_may_have_been_paid_the_next_number_is_used(void **state)
+TEST(after_a_call_that_may_have_been_paid_the_next_number_is_used)
 {
 	struct test *t = *state;
 
@@ -229,7 +227,7 @@ static void after_a_call_that_may_have_been_paid_the_next_number_is_used(void **
 	assert_int_equal(t->fake.entry.n, 2);
 }
 
-static void or_it_is_held_if_that_is_wanted(void **state)
+TEST(or_it_is_held_if_that_is_wanted)
 {
 	struct test *t = *state;
 
@@ -239,7 +237,7 @@ static void or_it_is_held_if_that_is_wanted(void **state)
 	assert_int_equal(t->fake.permits, 0);
 }
 
-static void a_call_that_never_left_is_settled_as_free_and_keeps_its_number(void **state)
+TEST(a_call_that_never_left_is_settled_as_free_and_keeps_its_number)
 {
 	struct test *t = *state;
 
@@ -253,7 +251,7 @@ static void a_call_that_never_left_is_settled_as_free_and_keeps_its_number(void 
 	assert_int_equal(t->llm.attempts, 2);
 }
 
-static void a_refused_permit_parks_and_leaves_a_note(void **state)
+TEST(a_refused_permit_parks_and_leaves_a_note)
 {
 	struct test *t = *state;
 
@@ -265,7 +263,7 @@ static void a_refused_permit_parks_and_leaves_a_note(void **state)
 	assert_int_equal(t->fake.settles, 0);
 }
 
-static void a_note_remembers_the_attempts_that_were_made(void **state)
+TEST(a_note_remembers_the_attempts_that_were_made)
 {
 	struct test *t = *state;
 	struct error err;
@@ -278,7 +276,7 @@ static void a_note_remembers_the_attempts_that_were_made(void **state)
 	assert_int_equal(t->llm.attempts, 3);
 }
 
-static void a_budget_that_is_used_up_ends_it(void **state)
+TEST(a_budget_that_is_used_up_ends_it)
 {
 	struct test *t = *state;
 
@@ -287,7 +285,7 @@ static void a_budget_that_is_used_up_ends_it(void **state)
 	assert_int_equal(t->fake.settles, 0);
 }
 
-static void fallbacks_are_tried_in_their_order(void **state)
+TEST(fallbacks_are_tried_in_their_order)
 {
 	struct test *t = *state;
 
@@ -306,7 +304,7 @@ static void cancel(struct timeout *timeout)
 	call_cancel(&cancelled->llm.task.call, ERR_CANCELLED);
 }
 
-static void a_cancelled_wait_for_a_permit_settles_nothing(void **state)
+TEST(a_cancelled_wait_for_a_permit_settles_nothing)
 {
 	struct test *t = *state;
 	struct timeout timeout = {.fn = NULL};
@@ -321,7 +319,7 @@ static void a_cancelled_wait_for_a_permit_settles_nothing(void **state)
 }
 
 /* Cancelled after the permit was given, before anything was sent: the room is given back. */
-static void a_permit_that_is_not_used_is_given_back(void **state)
+TEST(a_permit_that_is_not_used_is_given_back)
 {
 	struct test *t = *state;
 
@@ -334,7 +332,7 @@ static void a_permit_that_is_not_used_is_given_back(void **state)
 	assert_int_equal(t->fake.outcome, SETTLE_FAILED);
 }
 
-static void the_quota_of_openai_is_what_its_door_charges(void **state)
+TEST(the_quota_of_openai_is_what_its_door_charges)
 {
 	struct test *t = *state;
 
@@ -347,7 +345,7 @@ static void the_quota_of_openai_is_what_its_door_charges(void **state)
 	assert_int_equal(t->fake.entry.quota_tokens, 0);
 }
 
-static void what_is_stored_is_what_was_answered(void **state)
+TEST(what_is_stored_is_what_was_answered)
 {
 	struct test *t = *state;
 	struct llm_stored stored = {.candidate = 1, .latency_ms = 77};
@@ -370,24 +368,24 @@ static void what_is_stored_is_what_was_answered(void **state)
 	assert_false(llm_answer_parse(STR("{\"hello\":1}"), t->arena, &again));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_stored_answer_is_taken_and_nobody_asked),
-		TEST(an_answer_of_a_fallback_is_priced_as_such),
-		TEST(after_a_call_that_may_have_been_paid_the_next_number_is_used),
-		TEST(or_it_is_held_if_that_is_wanted),
-		TEST(a_call_that_never_left_is_settled_as_free_and_keeps_its_number),
-		TEST(a_refused_permit_parks_and_leaves_a_note),
-		TEST(a_note_remembers_the_attempts_that_were_made),
-		TEST(a_budget_that_is_used_up_ends_it),
-		TEST(fallbacks_are_tried_in_their_order),
-		TEST(a_cancelled_wait_for_a_permit_settles_nothing),
-		TEST(a_permit_that_is_not_used_is_given_back),
-		TEST(the_quota_of_openai_is_what_its_door_charges),
-		TEST(what_is_stored_is_what_was_answered),
+		CASE(a_stored_answer_is_taken_and_nobody_asked),
+		CASE(an_answer_of_a_fallback_is_priced_as_such),
+		CASE(after_a_call_that_may_have_been_paid_the_next_number_is_used),
+		CASE(or_it_is_held_if_that_is_wanted),
+		CASE(a_call_that_never_left_is_settled_as_free_and_keeps_its_number),
+		CASE(a_refused_permit_parks_and_leaves_a_note),
+		CASE(a_note_remembers_the_attempts_that_were_made),
+		CASE(a_budget_that_is_used_up_ends_it),
+		CASE(fallbacks_are_tried_in_their_order),
+		CASE(a_cancelled_wait_for_a_permit_settles_nothing),
+		CASE(a_permit_that_is_not_used_is_given_back),
+		CASE(the_quota_of_openai_is_what_its_door_charges),
+		CASE(what_is_stored_is_what_was_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

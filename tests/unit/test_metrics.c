@@ -37,7 +37,7 @@ static void assert_line(const char *line)
 	for (found = buf_str(&out).ptr; found; found = strchr(found, '\n'))
 		if (strncmp(++found, line, strlen(line)) == 0)
 			return;
-	fail_msg("no line '%s' in:%s", line, buf_str(&out).ptr);
+	FAIL("no line '%s' in:%s", line, buf_str(&out).ptr);
 }
 
 TEST(a_counter_without_labels_begins_at_0)

@@ -1,10 +1,8 @@
+#include "tests/unit/test.h"
+
 #include "operations/models.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 static struct arena *arena;
 
@@ -37,7 +35,7 @@ static const struct model *find(struct models *m, int provider, const char *id)
 	return models_find(m, &providers[provider], id, arena);
 }
 
-static void the_table_is_good_and_every_entry_has_its_limits(void **state)
+TEST(the_table_is_good_and_every_entry_has_its_limits)
 {
 	struct models *m = models_with(NULL);
 	size_t count = 0;
@@ -58,7 +56,7 @@ static void the_table_is_good_and_every_entry_has_its_limits(void **state)
 	models_free(m);
 }
 
-static void a_dated_id_has_the_entry_of_the_one_without(void **state)
+TEST(a_dated_id_has_the_entry_of_the_one_without)
 {
 	struct models *m = models_with(NULL);
 	const struct model *dated = find(m, ANTHROPIC, "claude-opus-4-5-20251101");
@@ -73,7 +71,7 @@ static void a_dated_id_has_the_entry_of_the_one_without(void **state)
 	models_free(m);
 }
 
-static void an_id_in_no_table_has_the_defaults_and_its_family_s_rules(void **state)
+TEST(an_id_in_no_table_has_the_defaults_and_its_family_s_rules)
 {
 	struct models *m = models_with(NULL);
 	const struct model *unknown = find(m, OPENAI, "some-model");
@@ -92,7 +90,7 @@ static void an_id_in_no_table_has_the_defaults_and_its_family_s_rules(void **sta
 	models_free(m);
 }
 
-static void ai_models_overrides_adds_and_names_a_base(void **state)
+TEST(ai_models_overrides_adds_and_names_a_base)
 {
 	struct models *m = models_with(
 		"[{\"provider\":\"openai\",\"model\":\"gpt-4.1\",\"limit\":{\"context\":5000}},"
@@ -114,7 +112,7 @@ static void ai_models_overrides_adds_and_names_a_base(void **state)
 	models_free(m);
 }
 
-static void a_bad_ai_models_says_where(void **state)
+TEST(a_bad_ai_models_says_where)
 {
 	struct config config = {.providers = providers};
 	struct error err;
@@ -127,7 +125,7 @@ static void a_bad_ai_models_says_where(void **state)
 	assert_non_null(strstr(err.text, "AI_MODELS[1]"));
 }
 
-static void a_local_server_is_free_and_its_window_is_its_own(void **state)
+TEST(a_local_server_is_free_and_its_window_is_its_own)
 {
 	struct models *m = models_with(NULL);
 	const struct model *local = find(m, OLLAMA, "qwen3:8b");
@@ -139,7 +137,7 @@ static void a_local_server_is_free_and_its_window_is_its_own(void **state)
 	models_free(m);
 }
 
-static void a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise(void **state)
+TEST(a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise)
 {
 	struct config config = {.providers = providers, .provider_count = ARRAY_LEN(providers)};
 	struct error err;
@@ -152,7 +150,7 @@ static void a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise(vo
 	assert_true(json_equal(models_limits(&config, arena), config.ai_limits));
 }
 
-static void only_what_is_allowed_may_be_used(void **state)
+TEST(only_what_is_allowed_may_be_used)
 {
 	static const char *const items[] = {"gpt-5", "mine"};
 	struct models *m = models_with(NULL);
@@ -173,7 +171,7 @@ static void only_what_is_allowed_may_be_used(void **state)
 	models_free(m);
 }
 
-static void settings_of_directus_count_where_no_variable_does(void **state)
+TEST(settings_of_directus_count_where_no_variable_does)
 {
 	struct models *m = models_with(NULL);
 	const struct provider_config *local = &providers[OLLAMA];
@@ -200,7 +198,7 @@ static void settings_of_directus_count_where_no_variable_does(void **state)
 	models_free(m);
 }
 
-static void a_model_alone_names_its_provider_if_only_one_has_it(void **state)
+TEST(a_model_alone_names_its_provider_if_only_one_has_it)
 {
 	struct models *m = models_with("[{\"provider\":\"openai\",\"model\":\"twice\"},"
 				       "{\"provider\":\"google\",\"model\":\"twice\"}]");
@@ -212,7 +210,7 @@ static void a_model_alone_names_its_provider_if_only_one_has_it(void **state)
 	models_free(m);
 }
 
-static void the_effort_is_the_nearest_that_the_model_takes(void **state)
+TEST(the_effort_is_the_nearest_that_the_model_takes)
 {
 	struct models *m = models_with(NULL);
 	const struct model *gpt5 = find(m, OPENAI, "gpt-5"), *gpt51 = find(m, OPENAI, "gpt-5.1");
@@ -231,7 +229,7 @@ static void the_effort_is_the_nearest_that_the_model_takes(void **state)
 	models_free(m);
 }
 
-static void cost_is_whole_nano_dollars(void **state)
+TEST(cost_is_whole_nano_dollars)
 {
 	struct models *m = models_with(NULL);
 	const struct llm_usage e1 = {.known = true, .input = 94, .output = 17};
@@ -249,7 +247,7 @@ static void cost_is_whole_nano_dollars(void **state)
 	models_free(m);
 }
 
-static void a_model_is_retired_from_its_day_on(void **state)
+TEST(a_model_is_retired_from_its_day_on)
 {
 	struct models *m = models_with(NULL);
 	const struct model *model = find(m, OPENAI, "gpt-4.1");
@@ -264,7 +262,7 @@ static void a_model_is_retired_from_its_day_on(void **state)
 	models_free(m);
 }
 
-static void estimates_learn_from_what_it_really_was(void **state)
+TEST(estimates_learn_from_what_it_really_was)
 {
 	struct models *m = models_with(NULL);
 
@@ -299,20 +297,20 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_table_is_good_and_every_entry_has_its_limits),
-		cmocka_unit_test(a_dated_id_has_the_entry_of_the_one_without),
-		cmocka_unit_test(an_id_in_no_table_has_the_defaults_and_its_family_s_rules),
-		cmocka_unit_test(ai_models_overrides_adds_and_names_a_base),
-		cmocka_unit_test(a_bad_ai_models_says_where),
-		cmocka_unit_test(a_local_server_is_free_and_its_window_is_its_own),
-		cmocka_unit_test(a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise),
-		cmocka_unit_test(only_what_is_allowed_may_be_used),
-		cmocka_unit_test(settings_of_directus_count_where_no_variable_does),
-		cmocka_unit_test(a_model_alone_names_its_provider_if_only_one_has_it),
-		cmocka_unit_test(the_effort_is_the_nearest_that_the_model_takes),
-		cmocka_unit_test(cost_is_whole_nano_dollars),
-		cmocka_unit_test(a_model_is_retired_from_its_day_on),
-		cmocka_unit_test(estimates_learn_from_what_it_really_was),
+		ENTRY(the_table_is_good_and_every_entry_has_its_limits),
+		ENTRY(a_dated_id_has_the_entry_of_the_one_without),
+		ENTRY(an_id_in_no_table_has_the_defaults_and_its_family_s_rules),
+		ENTRY(ai_models_overrides_adds_and_names_a_base),
+		ENTRY(a_bad_ai_models_says_where),
+		ENTRY(a_local_server_is_free_and_its_window_is_its_own),
+		ENTRY(a_local_server_is_asked_one_thing_at_a_time_unless_told_otherwise),
+		ENTRY(only_what_is_allowed_may_be_used),
+		ENTRY(settings_of_directus_count_where_no_variable_does),
+		ENTRY(a_model_alone_names_its_provider_if_only_one_has_it),
+		ENTRY(the_effort_is_the_nearest_that_the_model_takes),
+		ENTRY(cost_is_whole_nano_dollars),
+		ENTRY(a_model_is_retired_from_its_day_on),
+		ENTRY(estimates_learn_from_what_it_really_was),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,34 +1,12 @@
 /* Option values: what Directus was seen to do (tests/vectors/option-vectors.json), and JSON.parse()'s
  * own words for what is wrong. */
-#include "tests/unit/test.h"
+#include "tests/unit/fixture.h"
 
 #include "operations/date.h"
 #include "operations/options.h"
 #include "tests/unit/vectors.h"
 
 #include <math.h>
-
-struct fixture {
-	struct arena *arena;
-	struct error err;
-};
-
-static int begin(void **state)
-{
-	static struct fixture f;
-
-	f.arena = arena_new();
-	*state = &f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	arena_free(f->arena);
-	return 0;
-}
 
 static const cJSON *call(struct fixture *f, const char *function, const cJSON *input)
 {

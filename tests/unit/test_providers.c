@@ -5,16 +5,14 @@
  *	{"stream":"<bytes>", "answer":{…} | "error":{…}}                                in pieces
  *
  * A member of `answer`, `error` and `headers` that is not named is not looked at. */
+#include "tests/unit/test.h"
+
 #include "operations/models.h"
 #include "operations/providers/errors.h"
 #include "operations/tokens.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 static struct arena *arena;
 static struct models *models;
@@ -37,7 +35,7 @@ static cJSON *read_json(const char *path)
 	value = json_parse(arena, arena_str(arena, buf_str(&b)), &err);
 	buf_clear(&b);
 	if (!value)
-		fail_msg("%s: %s", path, err.text);
+		FAIL("%s: %s", path, err.text);
 	return value;
 }
 
@@ -155,8 +153,8 @@ static void check_headers(const cJSON *wanted, const struct http_header *sent, c
 				value = h->value;
 		if (cJSON_IsNull(header) ? value != NULL
 					 : !value || strcmp(value, header->valuestring) != 0)
-			fail_msg("%s: header %s is %s", where, header->string,
-				 value ? value : "not sent");
+			FAIL("%s: header %s is %s", where, header->string,
+			     value ? value : "not sent");
 	}
 }
 
@@ -180,14 +178,14 @@ static void check_question(const struct provider *p, const cJSON *c, const char 
 		return;
 	}
 	if (!good)
-		fail_msg("%s: %s", where, err.text);
+		FAIL("%s: %s", where, err.text);
 	assert_string_equal(req.method, "POST");
 	assert_string_equal(req.url, json_get_text(wanted, "url"));
 	check_headers(json_get(wanted, "headers"), req.headers, where);
 	body = json_parse(arena, req.body, &err);
 	if (!json_equal(body, json_get(wanted, "body")))
-		fail_msg("%s: the body is\n%s\nand should be\n%s", where, req.body.ptr,
-			 json_print(arena, json_get(wanted, "body")).ptr);
+		FAIL("%s: the body is\n%s\nand should be\n%s", where, req.body.ptr,
+		     json_print(arena, json_get(wanted, "body")).ptr);
 	assert_true(tokens_of_question(&q, arena).tokens > 0);
 }
 
@@ -196,7 +194,7 @@ static void check_question(const struct provider *p, const cJSON *c, const char 
 static void check_count(const cJSON *wanted, const char *name, uint64_t found, const char *where)
 {
 	if (json_get(wanted, name) && json_get_number(wanted, name, -1) != (double)found)
-		fail_msg("%s: %s is %llu", where, name, (unsigned long long)found);
+		FAIL("%s: %s is %llu", where, name, (unsigned long long)found);
 }
 
 static void check_text(const cJSON *wanted, const char *name, struct str found, const char *where)
@@ -204,7 +202,7 @@ static void check_text(const cJSON *wanted, const char *name, struct str found, 
 	const cJSON *text = json_get(wanted, name);
 
 	if (text && !str_is(found, cJSON_IsString(text) ? text->valuestring : ""))
-		fail_msg("%s: %s is '%.*s'", where, name, STR_ARGS(found));
+		FAIL("%s: %s is '%.*s'", where, name, STR_ARGS(found));
 }
 
 static void check_answer(const cJSON *wanted, const struct llm_answer *answer, const char *where)
@@ -233,16 +231,16 @@ static void check_error(const cJSON *wanted, const struct error *err, const char
 	check_count(wanted, "retryAfterMs", err->retry_after_ms, where);
 	check_count(wanted, "status", (uint64_t)err->status, where);
 	if (json_get_text(wanted, "says") && !strstr(err->text, json_get_text(wanted, "says")))
-		fail_msg("%s: the text is '%s'", where, err->text);
+		FAIL("%s: the text is '%s'", where, err->text);
 	if (json_get_text(wanted, "hides") && strstr(err->text, json_get_text(wanted, "hides")))
-		fail_msg("%s: the text is '%s'", where, err->text);
+		FAIL("%s: the text is '%s'", where, err->text);
 }
 
 static void check_outcome(const cJSON *c, bool good, const struct llm_answer *answer,
 			  const struct error *err, const char *where)
 {
 	if (good != (json_get(c, "error") == NULL))
-		fail_msg("%s: %s", where, good ? "is an answer" : err->text);
+		FAIL("%s: %s", where, good ? "is an answer" : err->text);
 	if (good)
 		check_answer(json_get(c, "answer"), answer, where);
 	else
@@ -322,7 +320,7 @@ static void check_file(const struct provider *p, const char *path)
 		else if (json_get_text(c, "stream"))
 			check_stream(p, c, where);
 		else
-			fail_msg("%s is no fixture", where);
+			FAIL("%s is no fixture", where);
 	}
 }
 
@@ -336,7 +334,7 @@ static void check_folder(const struct provider *p)
 	(void)snprintf(path, sizeof(path), "%s/providers/%s", TESTS_DIR, p->name);
 	dir = opendir(path);
 	if (!dir)
-		fail_msg("provider '%s' has no fixtures in %s", p->name, path);
+		FAIL("provider '%s' has no fixtures in %s", p->name, path);
 	while ((entry = readdir(dir)) != NULL) {
 		if (!strstr(entry->d_name, ".json"))
 			continue;
@@ -349,7 +347,7 @@ static void check_folder(const struct provider *p)
 	assert_true(files > 0);
 }
 
-static void every_provider_agrees_with_its_fixtures(void **state)
+TEST(every_provider_agrees_with_its_fixtures)
 {
 	size_t count;
 	const struct provider *const *table = provider_table(&count);
@@ -380,7 +378,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_provider_agrees_with_its_fixtures),
+		ENTRY(every_provider_agrees_with_its_fixtures),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,10 +1,7 @@
+#include "tests/unit/test.h"
+
 #include "operations/media.h"
 #include "operations/tokens.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 /* Counted with the tables of o200k_base and cl100k_base. */
 static const struct {
@@ -24,11 +21,11 @@ static const struct {
 static void check_estimate(const char *text, uint64_t found, uint64_t truth)
 {
 	if (found * 10 < truth * 7 || found * 10 > truth * 13)
-		fail_msg("'%s': %llu, truly %llu", text, (unsigned long long)found,
-			 (unsigned long long)truth);
+		FAIL("'%s': %llu, truly %llu", text, (unsigned long long)found,
+		     (unsigned long long)truth);
 }
 
-static void estimates_are_near_the_truth(void **state)
+TEST(estimates_are_near_the_truth)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
@@ -39,7 +36,7 @@ static void estimates_are_near_the_truth(void **state)
 	}
 }
 
-static void newer_models_of_anthropic_count_more(void **state)
+TEST(newer_models_of_anthropic_count_more)
 {
 	struct str text = STR("Grüße aus München, où l'été est court.\n\n日本語 Привет");
 	uint64_t old = tokens_of_text(TOKENIZER_CLAUDE, text);
@@ -51,7 +48,7 @@ static void newer_models_of_anthropic_count_more(void **state)
 	assert_int_equal(tokens_of_text(TOKENIZER_O200K, STR("")), 0);
 }
 
-static void pictures_are_counted_by_the_model_s_rule(void **state)
+TEST(pictures_are_counted_by_the_model_s_rule)
 {
 	const struct model tiles = {.image_rule = IMAGE_TILES, .image_base = 85, .image_tile = 170};
 	const struct model patches = {.image_rule = IMAGE_PATCHES};
@@ -75,7 +72,7 @@ static void pictures_are_counted_by_the_model_s_rule(void **state)
 	assert_int_equal(tokens_of_image(&unknown, 99, 99, NULL), 1500);
 }
 
-static void media_are_what_their_first_bytes_say(void **state)
+TEST(media_are_what_their_first_bytes_say)
 {
 	static const struct {
 		const char *bytes;
@@ -109,7 +106,7 @@ static void media_are_what_their_first_bytes_say(void **state)
 	}
 }
 
-static void base64_is_as_everywhere(void **state)
+TEST(base64_is_as_everywhere)
 {
 	struct arena *a = arena_new();
 
@@ -125,11 +122,11 @@ static void base64_is_as_everywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(estimates_are_near_the_truth),
-		cmocka_unit_test(newer_models_of_anthropic_count_more),
-		cmocka_unit_test(pictures_are_counted_by_the_model_s_rule),
-		cmocka_unit_test(media_are_what_their_first_bytes_say),
-		cmocka_unit_test(base64_is_as_everywhere),
+		ENTRY(estimates_are_near_the_truth),
+		ENTRY(newer_models_of_anthropic_count_more),
+		ENTRY(pictures_are_counted_by_the_model_s_rule),
+		ENTRY(media_are_what_their_first_bytes_say),
+		ENTRY(base64_is_as_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,7 +11,6 @@ import time
 import redis
 
 LUA = pathlib.Path(__file__).resolve().parents[2] / "worker" / "queue" / "lua"
-WITH_WINDOWS = {"permit", "settle", "scopes"}
 PREFIX = "{flow-worker}:"
 
 
@@ -56,8 +56,10 @@ class Queue:
         self.scripts = {}
 
     def source(self, name):
-        parts = ["lib"] + (["windows"] if name in WITH_WINDOWS else []) + [name]
-        text = "\n".join((LUA / f"{part}.lua").read_text() for part in parts)
+        own = (LUA / f"{name}.lua").read_text()
+        needs = re.search(r"^-- With: (.+)$", own, re.M)
+        parts = ["lib"] + (needs[1].split() if needs else [])
+        text = "\n".join([(LUA / f"{part}.lua").read_text() for part in parts] + [own])
         if self.clock is not None:
             text = text.replace("call('TIME')", "{call('HGET', KEYS[1] .. 'clock', 's'), "
                                                 "call('HGET', KEYS[1] .. 'clock', 'us')}", 1)

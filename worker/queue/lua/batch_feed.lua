@@ -3,6 +3,7 @@
 --       then for each item: key, body
 -- Reply: 1; 0: the batch is not running, or not at that cursor (any more).
 -- Sent twice: 0.
+-- With: batches
 local batch, job, before, after, gone, lane, tenant = unpack(ARGV, 1, 7)
 local bat = K('bat:' .. batch)
 local b = fields(bat, 'job', 'state', 'cursor')

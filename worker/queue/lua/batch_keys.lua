@@ -2,6 +2,7 @@
 -- ARGV: batch, job, how many there were before, is that all 0|1, keys as JSON
 -- Reply: how many there are now; -1: the batch was stopped, or another job drives it.
 -- Sent twice: nothing is added again.
+-- With: batches
 local batch, job, before, is_all = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
 local bat, list = K('bat:' .. batch), K('bk:' .. batch)
 local b = fields(bat, 'job', 'state')

@@ -3,6 +3,7 @@
 --       budget in nano-dollars or '', rows of an input that are there already or ''
 -- Reply: {'state', its state}; empty: there is none, or another job drives it.
 -- Sent twice: the same.
+-- With: batches
 local batch, job, body, collection, flow, name, budget, rows = unpack(ARGV)
 local key = K('bat:' .. batch)
 if call('EXISTS', key) == 0 then

@@ -5,6 +5,7 @@
 --
 -- A job that has an answer goes on behind it, so that it is not paid twice, unless the answer is what was
 -- wrong. Any other item is read again: it may have been mended, or changed.
+-- With: groups ends retries
 local batch, fresh = ARGV[1], ARGV[2] == '1'
 local bat, again = K('bat:' .. batch), 0
 local BADLY = {failed = true, conflict = true, cancelled = true}

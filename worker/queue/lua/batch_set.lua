@@ -2,6 +2,7 @@
 -- ARGV: batch, pause|resume|cancel, a new budget in nano-dollars ('' as it is), lane of the job that drives it on
 -- Reply: the state now; '': there is no such batch.
 -- Sent twice: the same, or a second driver: the first one gives way.
+-- With: batches
 local batch, what, budget, lane = unpack(ARGV)
 local bat = K('bat:' .. batch)
 local b = fields(bat, 'state', 'total')

@@ -3,6 +3,7 @@
 -- Reply: waiting: it has ended, cancelled; running: its worker is told; ended: it had ended before;
 --        unknown: there is no such job.
 -- Sent twice: says how it is now.
+-- With: groups ends
 local id, ttl_ms = ARGV[1], ARGV[2]
 local jk = K('j:' .. id)
 local j = fields(jk, unpack(ENDED_FIELDS))

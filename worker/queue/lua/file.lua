@@ -4,6 +4,7 @@
 --       with code '' it is a job, else it ends dead with that code and result.
 -- Reply: how many jobs became ready.
 -- Sent twice: the entries are gone, nothing happens. Several workers may file the same entry.
+-- With: groups ends
 local room, ttl_ms, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local ready = 0
 

@@ -4,6 +4,7 @@
 --        budgets as {scope, period, spent, reserved, unconfirmed, ...}; scopes; rooms: when one more fits, as
 --        {scope, kind, at ms (0: now), ...}; routes that rest or are slowed down, as {route, until ms, factor, ...}}
 -- Forgets what has left a window; sent twice: the same.
+-- With: windows
 local windows, slots, budgets, rooms, rests = {}, {}, {}, {}, {}
 local factors = {}
 

@@ -10,6 +10,7 @@
 --        what was learned or ''}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
 -- answer is taken from anybody: it was paid for.
+-- With: windows groups calls
 local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'

@@ -5,6 +5,7 @@
 -- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them,
 --        jobs that were lost too often and are quarantined now, as id, tenant, why, ...}
 -- Sent twice: finds less to do.
+-- With: groups ends calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS = 30000

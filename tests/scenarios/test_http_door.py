@@ -103,3 +103,14 @@ def test_config_shows_what_is_in_force_and_no_secret(flow_worker, simulator, tmp
     assert shown["AI_OPENAI_API_KEY"]["value"] == "--redacted--"
     assert "did you mean AI_DEFAULT_MODEL?" in done.err
     assert "sk-test" not in done.out + done.err and "a-secret-from" not in done.out + done.err
+
+
+def test_a_health_check_asks_the_worker_whether_it_takes_jobs(worker, redis, flow_worker):
+    port = worker.url.rpartition(":")[2]
+    for address in (f":{port}", port, f"127.0.0.1:{port}"):
+        assert flow_worker("status", "--ready", "--json", WORKER_HTTP_ADDRESS=address).json == {"ready": True}
+    redis.kill()
+    wait_for(lambda: requests.get(f"{worker.url}/ready", timeout=5).status_code == 503, "it is not ready")
+    asked = flow_worker("status", "--ready", WORKER_HTTP_ADDRESS=f":{port}")
+    assert asked.status == 1 and asked.err.startswith("not ready: ") and len(asked.err) > len("not ready: \n"), asked.err
+    assert flow_worker("status", "--ready").status == 2

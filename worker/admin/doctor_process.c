@@ -140,13 +140,10 @@ static void no_call(void *arg, struct door_call *c)
 /* Whether a worker answers there. */
 static bool is_ours(struct doctor *d)
 {
-	const char *address = d->config->worker_http_address;
-	const char *host =
-		strchr(address, ':') ? (*address == ':' ? "127.0.0.1" : "") : "127.0.0.1:";
+	const char *url = door_url(d->arena, d->config->worker_http_address, "/health");
 	struct rest_reply reply;
 
-	return rest_get(&d->setup, arena_printf(d->arena, "http://%s%s/health", host, address),
-			NULL, &reply);
+	return rest_get(&d->setup, url, NULL, &reply);
 }
 
 static void check_door(struct doctor *d)

@@ -4,18 +4,21 @@
 #include "worker/cli/cli.h"
 #include "worker/cli/cli_file.h"
 #include "worker/cli/cli_queue.h"
+#include "worker/cli/cli_ready.h"
 #include "worker/cli/cli_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { COSTS, DAYS };
+enum { COSTS, DAYS, READY };
 
 static const struct cli_option options[] = {
 	[COSTS] = {"costs",						    NULL, "what each model and each flow has used and cost, by day"},
 	[DAYS] = {"days", "N", "with --costs: how many days, today included; default 1"},
-	{0						    },
+	[READY] = {"ready",						     NULL,
+		   "only whether the worker at WORKER_HTTP_ADDRESS takes jobs; exit status 1: no"},
+	{0 },
 };
 
 /* As report.lua gives them. */
@@ -289,6 +292,8 @@ static int run(struct cli *cli)
 	struct cli_queue q;
 	int result;
 
+	if (cli_option(cli, READY))
+		return cli_ready(cli);
 	if (!cli_queue_open(&q, cli))
 		return CLI_FAILED;
 	result = status(&q);

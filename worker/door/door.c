@@ -79,6 +79,15 @@ static void split_address(struct arena *a, const char *address, const char **hos
 		*host = arena_strndup(a, address, len);
 }
 
+const char *door_url(struct arena *a, const char *address, const char *path)
+{
+	const char *here = address[0] == ':'      ? "127.0.0.1"
+			   : strchr(address, ':') ? ""
+						  : "127.0.0.1:";
+
+	return arena_printf(a, "http://%s%s%s", here, address, path);
+}
+
 /* All addresses are those of IPv6 and IPv4 in one socket, or of IPv4 where there is no IPv6. */
 static bool listen_all(struct door *d, const char *port)
 {

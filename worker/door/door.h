@@ -65,4 +65,7 @@ void door_free(struct door *d);
 
 uint16_t door_port(const struct door *d);
 
+/* Where a client on the same machine finds it: the URL of a path. */
+const char *door_url(struct arena *a, const char *address, const char *path);
+
 #endif

@@ -43,6 +43,9 @@ struct permit_call {
 	struct call call;
 	struct journal_entry entry;
 	uint64_t retry_at_ms; /* time of day */
+	/* With ERR_PARKED: nobody is asked for a while, whatever is free: ERR_QUOTA (no credit is left
+	 * there), ERR_UNAVAILABLE (it does not work); else ERR_OK. Somebody else may answer. */
+	enum error_code shut;
 	/* With ERR_OK: the answer to the same question, from the cache. Nothing is asked, nothing is to
 	 * be settled. ptr NULL: there is none. */
 	struct str cached;
@@ -68,12 +71,16 @@ struct settle_call {
 	struct str stored;
 	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
 	uint64_t cost_nano;
-	uint64_t ms;             /* how long the call took */
-	uint64_t sent_after_ms;  /* ... and how long after permit() it was sent */
-	bool forget;             /* nobody waits: nothing of this struct is used after the start */
-	bool out_of_order;       /* 5xx, overload, no connection: counts for the circuit breaker */
-	bool rate_limited;       /* the provider said 429: slow this route down */
-	uint32_t retry_after_ms; /* ... and nothing goes there before that */
+	uint64_t ms;            /* how long the call took */
+	uint64_t sent_after_ms; /* ... and how long after permit() it was sent */
+	bool forget;            /* nobody waits: nothing of this struct is used after the start */
+	bool out_of_order;      /* 5xx, overload, no connection: counts for the circuit breaker */
+	bool rate_limited;      /* the provider said 429: slow this route down */
+	/* No credit is left there: what the provider calls it, "insufficient_quota". Nothing goes there
+	 * before a person says so, or a trial now and then is answered. NULL: it is not that. */
+	const char *no_credit;
+	bool waits_for_credit; /* out: asking for a permit says until when; false: it is given up */
+	uint32_t retry_after_ms;                    /* ... and nothing goes there before that */
 	int64_t limit_requests, remaining_requests; /* from the reply's headers; -1: not told */
 	int64_t limit_tokens, remaining_tokens;
 	struct send *send; /* the queue's own */

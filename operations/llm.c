@@ -361,10 +361,19 @@ static bool take_cached(struct llm_call *c)
 	return true;
 }
 
+/* Whoever is shut for a while need not be waited for where somebody else may answer. */
+static bool goes_elsewhere(const struct llm_call *c)
+{
+	return c->permit.call.err.code == ERR_PARKED && c->permit.shut != ERR_OK &&
+	       c->candidate + 1 < c->wish->choice_count;
+}
+
 static enum task_next permitted(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
 
+	if (goes_elsewhere(c))
+		return fall_back(c, &(struct error){.code = c->permit.shut});
 	if (c->permit.call.err.code == ERR_PARKED)
 		return park(c, c->permit.retry_at_ms, &c->permit.call.err);
 	if (c->permit.call.err.code != ERR_OK)
@@ -458,6 +467,10 @@ static enum task_next judge_failure(struct llm_call *c)
 		return rest(c);
 	if (may_fall_back(c, &c->failure))
 		return fall_back(c, &c->failure);
+	if (c->settle.waits_for_credit) { /* the journal says until when, as to all others */
+		c->tries--;
+		return task_go(&c->task, ask_permit);
+	}
 	return give_up(c);
 }
 

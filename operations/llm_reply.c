@@ -85,6 +85,16 @@ static enum settle_outcome outcome_of(const struct llm_call *c, bool good)
 	return SETTLE_UNKNOWN;
 }
 
+/* Of our own account: what somebody brought along says nothing about the others' calls. */
+static const char *no_credit(const struct llm_call *c, struct arena *a)
+{
+	const struct llm_choice *choice = &c->wish->choices[c->candidate];
+
+	if (c->failure.code != ERR_QUOTA || choice->credential || choice->key)
+		return NULL;
+	return arena_strdup(a, c->failure.detail[0] ? c->failure.detail : "no credit");
+}
+
 void llm_fill_settle(struct llm_call *c, struct settle_call *s, bool good, struct arena *a)
 {
 	struct llm_reply reply = reply_of(c);
@@ -108,6 +118,7 @@ void llm_fill_settle(struct llm_call *c, struct settle_call *s, bool good, struc
 			c->failure.code == ERR_UNAVAILABLE || c->failure.code == ERR_TIMEOUT,
 		.rate_limited = c->failure.code == ERR_RATE_LIMIT,
 		.retry_after_ms = c->failure.retry_after_ms,
+		.no_credit = no_credit(c, a),
 		.limit_requests = limits.limit_requests,
 		.remaining_requests = limits.remaining_requests,
 		.limit_tokens = limits.limit_tokens,

@@ -444,7 +444,15 @@ void worker_cancel(void *arg, struct lease *lease)
 
 void worker_note(void *arg, const struct error *err)
 {
-	(void)arg;
+	const struct worker *w = arg;
+	const struct dead_job route = {.id = "-",
+				       .flow = "-",
+				       .code = error_name(err),
+				       .message = err->text,
+				       .status = "paused"};
+
+	if (err->code == ERR_QUOTA) /* no job has failed: it is for whoever pays */
+		on_dead_tell(w->with.on_dead, &route);
 	if (err->code == ERR_OK)
 		log_write(LOG_INFO, "queue", LOG_TEXT("message", err->text), LOG_END);
 	else

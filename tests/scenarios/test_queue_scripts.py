@@ -711,6 +711,55 @@ def test_a_route_that_fails_opens_its_circuit_and_one_call_tries_it_out(q, clock
     assert b.permit(name="x3")[1] - clock.ms == 60000, "twice as long"
 
 
+def test_a_route_without_credit_is_left_alone_and_waits_in_steps_up_to_an_hour(q, clock):
+    a, b = q.one(id="a"), q.one(id="b")
+    assert a.permit(name="p") == [1] and b.permit(name="late") == [1]
+    assert a.settle("failed", no_credit="insufficient_quota", name="p") == [1, 0, ""]
+    assert q.r.hget(q.key("rl:openai/gpt"), "dry") == "insufficient_quota"
+    b.settle("failed", no_credit="insufficient_quota", name="late")
+    assert q.r.hget(q.key("rl:openai/gpt"), "open") == "1", "it was under way: that is no news"
+    waits = []
+    for n in range(6):
+        refused = a.permit(name=f"x{n}")
+        assert refused[3] == "credit"
+        waits.append((refused[1] - clock.ms) // 60000)
+        clock.go(refused[1] - clock.ms)
+        q.r.hset(q.key("j:a"), "state", "active")
+        assert a.permit(name=f"probe{n}") == [1]
+        assert a.permit(name=f"other{n}")[3] == "credit", "one at a time"
+        a.settle("failed", no_credit="insufficient_quota", name=f"probe{n}")
+    assert waits == [5, 10, 20, 40, 60, 60]
+    assert q.r.zscore(q.key("slow"), "openai/gpt") is not None
+
+
+def test_resume_lets_a_route_without_credit_be_asked_and_tells_what_is_still_paused(q, clock):
+    a = q.one(id="a", route="openai/gpt")
+    a.permit(name="p")
+    a.settle("failed", no_credit="insufficient_quota", name="p")
+    at = a.permit(name="x")[1]
+    a.finish("park", at_ms=at, full="openai/gpt")
+    other = q.one(id="chain", route="google/other")  # a chain whose next step goes there
+    other.permit(name="y")
+    other.finish("park", at_ms=at)
+    q.r.hset(q.key("cfg"), mapping={"paused": 1, "paused:tenant:shop": 1, "paused:route:openai": 1})
+    assert q.claim(5) == []
+    assert q.call("resume", "route:google")[0] == 0
+    reply = q.call("resume", "route:openai")
+    assert (reply[0], sorted(reply[1:])) == (1, ["paused", "paused:tenant:shop"])
+    assert q.call("resume", "") == [0, "paused:tenant:shop"]
+    assert sorted(job.id for job in q.claim(5)) == ["a", "chain"]
+
+
+def test_a_provider_that_is_paused_pauses_all_its_models(q):
+    q.r.hset(q.key("cfg"), "paused:route:openai", 1)
+    q.enqueue(id="a", route="openai/gpt")
+    q.enqueue(id="b", route="google/gemini")
+    q.file()
+    assert [job.id for job in q.claim(5)] == ["b"]
+    q.call("resume", "route:openai")
+    assert [job.id for job in q.claim(5)] == ["a"]
+
+
 def test_retries_are_limited_to_a_share_of_the_traffic(q):
     a = q.one(id="a")
     for i in range(20):

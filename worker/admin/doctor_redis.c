@@ -373,7 +373,7 @@ static void check_layout(struct doctor *d)
 }
 
 /* As report.lua gives them. */
-enum { REPORT_COUNTS, REPORT_WORKERS, REPORT_PAUSED = 4 };
+enum { REPORT_COUNTS, REPORT_WORKERS, REPORT_PAUSED = 4, REPORT_RESTING = 6 };
 
 static const struct redis_value *report(struct doctor *d)
 {
@@ -382,7 +382,7 @@ static const struct redis_value *report(struct doctor *d)
 
 	script_start(&d->scripts, &c, d->arena, SCRIPT_REPORT, ARRAY_LEN(words), words);
 	setup_wait(&d->setup, &c.call);
-	return c.call.err.code == ERR_OK && c.reply->count > REPORT_PAUSED ? c.reply : NULL;
+	return c.call.err.code == ERR_OK && c.reply->count > REPORT_RESTING ? c.reply : NULL;
 }
 
 static const char *version_of(struct doctor *d, const struct redis_value *heartbeat)
@@ -416,6 +416,26 @@ static void tell_versions(struct doctor *d, const struct redis_value *workers)
 			    workers->count / 2);
 }
 
+/* What a person has stopped, and what has stopped by itself. */
+static void tell_pauses(struct doctor *d, const struct redis_value *paused,
+			const struct redis_value *resting)
+{
+	for (size_t i = 0; i + 1 < paused->count; i += 2)
+		doctor_warn(d, "see `flow-worker jobs resume --help`", "%s",
+			    cli_paused_text(d->arena, cli_item_text(d->arena, paused, i)));
+	for (size_t i = 0; i + REST_WIDTH <= resting->count; i += REST_WIDTH) {
+		const char *cause = cli_rest_cause(d->arena, resting, i);
+		const char *text = cli_rest_text(d->arena, resting, i);
+
+		if (strcmp(cause, "credit") == 0)
+			doctor_bad(d, "pay the provider, then `flow-worker jobs resume`", "%s",
+				   text);
+		else if (strcmp(cause, "circuit") == 0)
+			doctor_warn(d, "see the provider's status page, and `flow-worker status`",
+				    "%s", text);
+	}
+}
+
 static void check_workers(struct doctor *d)
 {
 	const struct redis_value *r = needs_redis(d) ? report(d) : NULL;
@@ -436,9 +456,7 @@ static void check_workers(struct doctor *d)
 			   "%.0f jobs wait and no worker is alive", waiting);
 	else
 		doctor_good(d, "none is alive yet");
-	for (size_t i = 0; i + 1 < r->items[REPORT_PAUSED].count; i += 2)
-		doctor_warn(d, "`flow-worker jobs resume` lets it go on", "'%s' is set",
-			    cli_item_text(d->arena, &r->items[REPORT_PAUSED], i));
+	tell_pauses(d, &r->items[REPORT_PAUSED], &r->items[REPORT_RESTING]);
 }
 
 const struct check doctor_redis_checks[] = {

@@ -339,25 +339,56 @@ static int move_jobs(struct cli_queue *q, const struct move *move)
 
 /* ---- pause, resume ---- */
 
-static int pause_or_resume(struct cli_queue *q, bool pause)
+/* What the options name, as it is called in Redis; "" for everything. */
+static const char *what_to_pause(struct cli_queue *q)
 {
 	const char *route = cli_option(q->cli, ROUTE), *tenant = cli_option(q->cli, TENANT);
-	const char *what = route    ? arena_printf(q->arena, "paused:route:%s", route)
-			   : tenant ? arena_printf(q->arena, "paused:tenant:%s", tenant)
-				    : "paused";
-	const struct str set[] = {str_of(pause ? "HSET" : "HDEL"),
-				  str_of(cli_queue_key(q, "cfg", "")), str_of(what), STR("1")};
-	const struct str tell[] = {STR("PUBLISH"), str_of(cli_queue_key(q, "ctl", "")),
-				   STR("work")};
 
-	if (!cli_queue_command(q, pause ? 4 : 3, set) || !cli_queue_command(q, 3, tell))
+	if (route)
+		return arena_printf(q->arena, "route:%s", route);
+	return tenant ? arena_printf(q->arena, "tenant:%s", tenant) : "";
+}
+
+static int pause_jobs(struct cli_queue *q)
+{
+	const char *what = what_to_pause(q);
+	const struct str words[] = {
+		STR("HSET"), str_of(cli_queue_key(q, "cfg", "")),
+		str_of(*what ? arena_printf(q->arena, "paused:%s", what) : "paused"), STR("1")};
+
+	if (!cli_queue_command(q, ARRAY_LEN(words), words))
 		return CLI_FAILED;
-	(void)printf("%s %s\n",
-		     route    ? route
-		     : tenant ? tenant
-			      : "everything",
-		     pause ? "is paused: what runs goes on, nothing new is begun" : "goes on");
+	(void)printf("%s is paused: what runs goes on, nothing new is begun\n",
+		     *what ? what : "everything");
 	return CLI_OK;
+}
+
+static int resume_jobs(struct cli_queue *q)
+{
+	const struct str words[] = {str_of(what_to_pause(q))};
+	const struct redis_value *reply = cli_queue_script(q, SCRIPT_RESUME, 1, words);
+	double woken = reply ? cli_item_number(reply, 0) : 0;
+
+	if (!reply)
+		return CLI_FAILED;
+	(void)printf("%s goes on\n", words[0].len ? words[0].ptr : "everything");
+	if (woken > 0)
+		(void)printf("%.0f %s that had stopped by itself is asked again\n", woken,
+			     woken > 1 ? "routes" : "route");
+	for (size_t i = 1; i < reply->count; i++)
+		(void)printf("still %s\n",
+			     cli_paused_text(q->arena, cli_item_text(q->arena, reply, i)));
+	return CLI_OK;
+}
+
+static int pause_or_resume(struct cli_queue *q, bool pause)
+{
+	if (cli_option(q->cli, ROUTE) && cli_option(q->cli, TENANT))
+		return cli_wrong_use(q->cli, "--route or --tenant, not both at once");
+	if (q->cli->argument_count > 1)
+		return cli_wrong_use(q->cli, "pause and resume take no IDs: --route, --tenant, or "
+					     "nothing for everything");
+	return pause ? pause_jobs(q) : resume_jobs(q);
 }
 
 static int do_what(struct cli_queue *q)

@@ -75,8 +75,6 @@ static bool is_of(const struct redis_value *route, const char *scope)
 	       (route->text.len == len || route->text.ptr[len] == '/');
 }
 
-enum { ROUTE, UNTIL, FACTOR, REST_WIDTH };
-
 /* What providers' 429s have taught: the least of the scope's routes. */
 static double factor_of(struct view *v, const char *scope)
 {
@@ -84,8 +82,8 @@ static double factor_of(struct view *v, const char *scope)
 	double least = 1;
 
 	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH)
-		if (is_of(&rests->items[i + ROUTE], scope))
-			least = fmin(least, cli_item_number(rests, i + FACTOR));
+		if (is_of(&rests->items[i + REST_ROUTE], scope))
+			least = fmin(least, cli_item_number(rests, i + REST_FACTOR));
 	return least;
 }
 
@@ -96,12 +94,28 @@ static double rest_of(struct view *v, const char *scope)
 	double first = 0;
 
 	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH) {
-		double until = cli_item_number(rests, i + UNTIL);
+		double until = cli_item_number(rests, i + REST_UNTIL);
 
-		if (is_of(&rests->items[i + ROUTE], scope) && until > (double)wall_ms())
+		if (is_of(&rests->items[i + REST_ROUTE], scope) && until > (double)wall_ms())
 			first = first > 0 ? fmin(first, until) : until;
 	}
 	return first;
+}
+
+/* Why one of its routes rests: "credit" before "circuit" before "limit"; NULL: none does. */
+static const char *cause_of(struct view *v, const char *scope)
+{
+	const struct redis_value *rests = &v->used->items[RESTS];
+	const char *worst = NULL;
+
+	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH) {
+		const char *cause = cli_rest_cause(v->a, rests, i);
+
+		if (is_of(&rests->items[i + REST_ROUTE], scope) &&
+		    (!worst || strcmp(cause, "credit") == 0 || strcmp(worst, "limit") == 0))
+			worst = cause;
+	}
+	return worst;
 }
 
 /* When a window has room for one more, or a budget begins anew. 0: now, or when a slot becomes free. */
@@ -136,6 +150,7 @@ static void add_line(struct view *v, const char *scope, const struct limit_rule 
 			fmax(0, (double)rule->limit / unit - fmax(0, used) / unit));
 	json_set_number(v->a, line, "factor", factor_of(v, scope));
 	json_set_number(v->a, line, "roomAtMs", fmax(rest_of(v, scope), room_of(v, scope, rule)));
+	json_set_text(v->a, line, "rests", cause_of(v, scope));
 	json_set_number(v->a, line, "endsMs", (double)rule->ends_ms);
 	json_push(v->lines, line);
 }
@@ -187,6 +202,14 @@ static void print_lines(struct view *v)
 		puts("(AI_LIMITS sets none)");
 }
 
+static void print_rests(struct view *v)
+{
+	const struct redis_value *rests = &v->used->items[RESTS];
+
+	for (size_t i = 0; i + REST_WIDTH <= rests->count; i += REST_WIDTH)
+		(void)printf("%s\n", cli_rest_text(v->a, rests, i));
+}
+
 /* What scopes.lua is to look at: each scope that was seen with each of its windows and periods. */
 static size_t what_to_look_at(struct view *v, const struct redis_value *scopes, struct str *words)
 {
@@ -231,8 +254,10 @@ static int limits(struct view *v)
 		add_lines(v, &v->rules[i]);
 	if (v->q->cli->json)
 		cli_print_json(v->a, v->lines);
-	else
+	else {
 		print_lines(v);
+		print_rests(v);
+	}
 	return CLI_OK;
 }
 

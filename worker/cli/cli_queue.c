@@ -1,7 +1,9 @@
 #include "worker/cli/cli_queue.h"
 
 #include "common/config.h"
+#include "common/loop.h"
 #include "worker/cli/cli.h"
+#include "worker/cli/cli_table.h"
 
 #include <stdlib.h>
 
@@ -90,4 +92,53 @@ const char *cli_reply_text(struct arena *a, const struct redis_value *list, cons
 double cli_reply_number(const struct redis_value *list, const char *name)
 {
 	return cli_item_number(list, place_of(list, name));
+}
+
+const char *cli_rest_cause(struct arena *a, const struct redis_value *rests, size_t i)
+{
+	const char *why = cli_item_text(a, rests, i + REST_WHY);
+
+	return *why ? arena_strndup(a, why, strcspn(why, " ")) : "limit";
+}
+
+const char *cli_rest_text(struct arena *a, const struct redis_value *rests, size_t i)
+{
+	const char *route = cli_item_text(a, rests, i + REST_ROUTE);
+	const char *why = cli_item_text(a, rests, i + REST_WHY);
+	uint64_t until = (uint64_t)cli_item_number(rests, i + REST_UNTIL), now = wall_ms();
+	const char *rest = until > now ? cli_duration(a, until - now) : "no time";
+	double percent = cli_item_number(rests, i + REST_FACTOR) * 100;
+
+	if (strncmp(why, "credit ", 7) == 0)
+		return arena_printf(
+			a,
+			"%s: no credit is left there (%s), its jobs wait. Pay there, then "
+			"`flow-worker jobs resume --route %s`; one call tries it out in %s",
+			route, why + 7, route, rest);
+	if (strcmp(why, "circuit") == 0)
+		return arena_printf(a, "%s: does not work, one call tries it out in %s", route,
+				    rest);
+	if (until > now)
+		return arena_printf(a, "%s: rests for %s at %.0f %% of its limits", route, rest,
+				    percent);
+	return arena_printf(a, "%s: at %.0f %% of its limits", route, percent);
+}
+
+const char *cli_paused_text(struct arena *a, const char *mark)
+{
+	static const struct {
+		const char *mark, *option;
+	} kinds[] = {
+		{"paused:route:",  "--route" },
+		{"paused:tenant:", "--tenant"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t len = strlen(kinds[i].mark);
+
+		if (strncmp(mark, kinds[i].mark, len) == 0)
+			return arena_printf(a, "%s: `flow-worker jobs resume %s %s` lets it go on",
+					    mark, kinds[i].option, mark + len);
+	}
+	return arena_printf(a, "%s: `flow-worker jobs resume` lets it go on", mark);
 }

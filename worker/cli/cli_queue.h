@@ -33,4 +33,15 @@ double cli_reply_number(const struct redis_value *list, const char *name);
 const char *cli_item_text(struct arena *a, const struct redis_value *list, size_t n);
 double cli_item_number(const struct redis_value *list, size_t n);
 
+/* "paused:tenant:shop", as report.lua gives it: what it is, and what ends it. */
+const char *cli_paused_text(struct arena *a, const char *mark);
+
+/* Routes that rest, of a list of report.lua or scopes.lua: each is one of these many items. */
+enum rest_item { REST_ROUTE, REST_UNTIL, REST_FACTOR, REST_WHY, REST_WIDTH };
+
+/* Why the one at i rests, for programs: "credit", "circuit", "limit". */
+const char *cli_rest_cause(struct arena *a, const struct redis_value *rests, size_t i);
+/* For people: why, until when, and what to do about it. */
+const char *cli_rest_text(struct arena *a, const struct redis_value *rests, size_t i);
+
 #endif

@@ -52,6 +52,23 @@ static cJSON *workers_json(struct arena *a, const struct redis_value *list)
 	return all;
 }
 
+static cJSON *resting_json(struct arena *a, const struct redis_value *list)
+{
+	cJSON *all = json_array(a);
+
+	for (size_t i = 0; i + REST_WIDTH <= list->count; i += REST_WIDTH) {
+		cJSON *route = json_object(a);
+
+		json_set_text(a, route, "route", cli_item_text(a, list, i + REST_ROUTE));
+		json_set_text(a, route, "cause", cli_rest_cause(a, list, i));
+		json_set_number(a, route, "untilMs", cli_item_number(list, i + REST_UNTIL));
+		json_set_number(a, route, "factor", cli_item_number(list, i + REST_FACTOR));
+		json_set_text(a, route, "text", cli_rest_text(a, list, i));
+		json_push(all, route);
+	}
+	return all;
+}
+
 /* ---- costs ---- */
 
 /* One line of the books: a model ("openai/gpt-5") or a flow ("flow:9a1"), on one day. */
@@ -235,19 +252,11 @@ static void print_troubles(struct arena *a, const struct redis_value *report)
 {
 	const struct redis_value *paused = &report->items[PAUSED],
 				 *resting = &report->items[RESTING];
-	uint64_t now = wall_ms();
 
 	for (size_t i = 0; i + 1 < paused->count; i += 2)
-		(void)printf("%s: `flow-worker jobs resume` lets it go on\n",
-			     cli_item_text(a, paused, i));
-	for (size_t i = 0; i + 2 < resting->count; i += 3) {
-		double until = cli_item_number(resting, i + 1);
-
-		(void)printf("%s:", cli_item_text(a, resting, i));
-		if (until > (double)now)
-			(void)printf(" rests for %s", cli_duration(a, (uint64_t)until - now));
-		(void)printf(" at %.0f %% of its limits\n", cli_item_number(resting, i + 2) * 100);
-	}
+		(void)printf("%s\n", cli_paused_text(a, cli_item_text(a, paused, i)));
+	for (size_t i = 0; i + REST_WIDTH <= resting->count; i += REST_WIDTH)
+		(void)printf("%s\n", cli_rest_text(a, resting, i));
 }
 
 static int status(struct cli_queue *q)
@@ -273,6 +282,7 @@ static int status(struct cli_queue *q)
 		json_set(a, json, "ever", numbers_json(a, &report->items[EVER]));
 		json_set(a, json, "recent", numbers_json(a, &report->items[RECENT]));
 		json_set(a, json, "paused", numbers_json(a, &report->items[PAUSED]));
+		json_set(a, json, "resting", resting_json(a, &report->items[RESTING]));
 		if (costs)
 			json_set(a, json, "costs", books);
 		cli_print_json(a, json);

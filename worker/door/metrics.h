@@ -50,6 +50,9 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 	X(QUEUE_JOBS, GAUGE, "flow_worker_queue_jobs", "state",                                    \
 	  "Jobs in the queue of all workers, as of the last look: door, ready, later, active, "    \
 	  "dead, quarantined")                                                                     \
+	X(ROUTES_RESTING, GAUGE, "flow_worker_routes_resting", "cause",                            \
+	  "Routes (provider/model) that are not asked as usual: credit (none is left), "           \
+	  "circuit (it does not work), limit (it said 429)")                                       \
 	X(QUEUE_CALLS, GAUGE, "flow_worker_queue_provider_calls", "",                              \
 	  "Calls to providers under way in all workers, as of the last look")                      \
 	X(QUEUE_DOOR_AGE, GAUGE, "flow_worker_queue_door_age_seconds", "",                         \

@@ -52,6 +52,8 @@ void count_settled(struct metrics *m, const struct settle_call *c)
 
 /* ---- the queue ---- */
 
+enum { REPORT_RESTING = 6 }; /* of report.lua's reply */
+
 /* A number of report.lua's flat list of names and numbers. */
 static double number_of(const struct redis_value *list, const char *name)
 {
@@ -65,6 +67,24 @@ static double number_of(const struct redis_value *list, const char *name)
 	return 0;
 }
 
+/* report.lua: {route, until, factor, why} */
+static void count_resting(struct metrics *m, const struct redis_value *list)
+{
+	double credit = 0, circuit = 0, limit = 0;
+
+	for (size_t i = 3; i < list->count; i += 4) {
+		bool is_credit = str_starts(list->items[i].text, STR("credit"));
+		bool is_circuit = str_is(list->items[i].text, "circuit");
+
+		credit += is_credit;
+		circuit += is_circuit;
+		limit += !is_credit && !is_circuit;
+	}
+	metric_set(m, METRIC_ROUTES_RESTING, credit, LABELS("credit"));
+	metric_set(m, METRIC_ROUTES_RESTING, circuit, LABELS("circuit"));
+	metric_set(m, METRIC_ROUTES_RESTING, limit, LABELS("limit"));
+}
+
 static void reported(struct call *c)
 {
 	static const char *const states[] = {"door",   "ready", "later",
@@ -72,12 +92,13 @@ static void reported(struct call *c)
 	struct queue_metrics *q = container_of(c, struct queue_metrics, report.call);
 	const struct redis_value *counts = NULL;
 
-	if (c->err.code == ERR_OK && q->report.reply->count > 0)
+	if (c->err.code == ERR_OK && q->report.reply->count > REPORT_RESTING)
 		counts = &q->report.reply->items[0];
 	for (size_t i = 0; counts && i < ARRAY_LEN(states); i++)
 		metric_set(q->metrics, METRIC_QUEUE_JOBS, number_of(counts, states[i]),
 			   LABELS(states[i]));
 	if (counts) {
+		count_resting(q->metrics, &q->report.reply->items[REPORT_RESTING]);
 		metric_set(q->metrics, METRIC_QUEUE_CALLS, number_of(counts, "calls"), NO_LABELS);
 		metric_set(q->metrics, METRIC_QUEUE_DOOR_AGE, number_of(counts, "doorAgeMs") / 1000,
 			   NO_LABELS);

@@ -280,8 +280,8 @@ const char *job_route(const struct job *job, const struct config *config)
 	const char *by_default = config->ai_default_model;
 	const char *colon = by_default ? strrchr(by_default, ':') : NULL;
 
-	if (!n)
-		return "-";
+	if (!n || json_count(json_get(n->options, "fallback")) > 0)
+		return "-"; /* with a fallback it need not wait for the first of its models */
 	if (!model && colon)
 		return arena_printf(job->arena, "%.*s/%s", (int)(colon - by_default), by_default,
 				    colon + 1);

@@ -52,7 +52,7 @@ struct str job_sign(struct arena *a, struct str body, const struct config *confi
 
 /* The name under which the queue is fair: the flow, then the trigger's collection, then "-". */
 const char *job_tenant(const struct job *job);
-/* provider/model of the first AI step, "-" where there is none or it is not known yet. */
+/* provider/model of the first AI step, "-" where there is none, it is not known yet, or has a fallback. */
 const char *job_route(const struct job *job, const struct config *config);
 /* <collection>:<key> of the item the job is about, from the trigger; NULL: of none. */
 const char *job_item(const struct job *job);

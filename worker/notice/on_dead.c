@@ -129,8 +129,17 @@ static const char *counts_text(struct arena *a, const cJSON *counts)
 	return text;
 }
 
+static bool is_pause(const struct digest *d)
+{
+	const char *status = json_get_text(json_first(d->jobs), "status");
+
+	return status && strcmp(status, "paused") == 0;
+}
+
 static const char *subject(struct arena *a, const struct digest *d)
 {
+	if (is_pause(d))
+		return "flow-worker: no credit is left";
 	return arena_printf(a, "flow-worker: %.0f %s failed", d->count,
 			    d->count > 1 ? "jobs" : "job");
 }
@@ -139,6 +148,8 @@ static const char *message(struct arena *a, const struct digest *d)
 {
 	const cJSON *first = json_first(d->jobs);
 
+	if (is_pause(d))
+		return arena_printf(a, "flow-worker: %s", json_get_text(first, "message"));
 	return arena_printf(a,
 			    "%s since %s: %s; flows: %s. The first: job %s: %s. What to do: "
 			    "`flow-worker jobs show %s`; when it is mended: "
@@ -163,7 +174,7 @@ static cJSON *report(const struct on_dead *o, struct arena *a, const struct dige
 {
 	cJSON *body = json_object(a);
 
-	json_set_text(a, body, "event", "jobs.failed");
+	json_set_text(a, body, "event", is_pause(d) ? "route.paused" : "jobs.failed");
 	json_set_text(a, body, "text", message(a, d)); /* what chat programs show */
 	json_set_text(a, body, "worker", o->with.worker);
 	json_set_text(a, body, "since", time_text(a, d->since_ms));

@@ -27,7 +27,8 @@ void on_dead_free(struct on_dead *o);
 
 struct dead_job {
 	const char *id, *flow, *code, *message;
-	const char *status; /* "dead" or "quarantined" */
+	/* "dead" or "quarantined"; "paused": no job, but a route whose jobs wait until somebody pays */
+	const char *status;
 };
 void on_dead_tell(struct on_dead *o, const struct dead_job *job); /* o may be NULL */
 

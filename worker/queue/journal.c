@@ -154,8 +154,9 @@ static void permit_given_back(struct send *s)
 /* The permit was given, but nobody will use it: the run has ended, or the lease is nearly over. */
 static struct send *give_permit_back(struct send *permit)
 {
-	static const char *const rest[] = {"",   "failed", "", "0", "0", "0", "0", "0", "0", "0",
-					   "-1", "-1",     "", "0", "",  "0", "0", "0", "0", "0"};
+	static const char *const rest[] = {"",  "failed", "",  "0",  "0",  "0", "0",
+					   "0", "0",      "0", "-1", "-1", "",  "0",
+					   "",  "0",      "0", "0",  "0",  "0", ""};
 	struct send *s = send_new(permit->queue, SCRIPT_SETTLE, SETTLE_WORDS);
 
 	for (size_t i = PERMIT; i <= ROUTE; i++)
@@ -164,6 +165,23 @@ static struct send *give_permit_back(struct send *permit)
 		send_add_text(s, rest[i]);
 	send_start(s, permit_given_back);
 	return s;
+}
+
+/* The whole route is not to be asked. A job that came by another route waits for itself. */
+static bool is_shut(struct permit_call *c, struct send *s, const char *route, const char *until)
+{
+	const struct redis_value *kind = &s->redis.reply->items[3];
+
+	if (str_is(kind->text, "circuit"))
+		c->shut = ERR_UNAVAILABLE;
+	if (!str_is(kind->text, "credit"))
+		return false;
+	c->shut = ERR_QUOTA;
+	(void)fail(&c->call.err, ERR_PARKED,
+		   "no credit is left for '%s': somebody has to pay there; it is tried again from "
+		   "%s, or at once after `flow-worker jobs resume --route %s`",
+		   route, until, route);
+	return strcmp(route, s->lease->lease.route) != 0;
 }
 
 static void refused(struct permit_call *c, struct send *s)
@@ -184,6 +202,8 @@ static void refused(struct permit_call *c, struct send *s)
 		   is_slot ? "before" : "from", until);
 	count_refused(s->queue->with->metrics, c);
 	c->retry_at_ms = (uint64_t)item[1].integer;
+	if (is_shut(c, s, scope, until))
+		return;
 	if (str_is(item[3].text, "cache")) { /* this job waits, not all of its kind */
 		(void)fail(&c->call.err, ERR_PARKED, "another job is asking the same");
 		return;
@@ -284,6 +304,7 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 	c->send = s;
 	s->owner = &c->call;
 	c->cached = (struct str){NULL, 0};
+	c->shut = ERR_OK;
 	s->lease = o;
 	s->for_owner = a;
 	s->begun_ms = loop_now(q->loop);
@@ -346,12 +367,30 @@ static void take_winner(struct settle_call *c, struct send *s)
 			  c->stored);
 }
 
+/* Whoever was the first to be told. */
+static void tell_no_credit(struct send *s)
+{
+	const struct redis_value *reply = s->redis.reply;
+	struct error err;
+
+	if (s->task.call.err.code != ERR_OK || reply->count < 5)
+		return;
+	(void)fail(
+		&err, ERR_QUOTA,
+		"no credit is left for '%.*s' (%.*s): its jobs wait until somebody has paid; it is "
+		"tried again now and then, or at once after `flow-worker jobs resume --route %.*s`",
+		STR_ARGS(s->words[ROUTE]), STR_ARGS(s->words[NO_CREDIT]),
+		STR_ARGS(s->words[ROUTE]));
+	queue_note(s->queue, &err);
+}
+
 void journal_settled(struct send *s)
 {
 	struct settle_call *c;
 
 	CRASH_POINT("after_settle");
 	timeout_stop(s->queue->loop, &s->watch);
+	tell_no_credit(s);
 	if (s->task.call.err.code == ERR_OK)
 		journal_spool_forget(s);
 	else if (str_is(s->words[OUTCOME], "answer"))
@@ -365,6 +404,7 @@ void journal_settled(struct send *s)
 		note_outcome(s->lease, c, s);
 		learn(s, &c->entry, 3);
 		take_winner(c, s);
+		c->waits_for_credit = c->no_credit != NULL;
 		if (send_item(s, 0)->integer != 1) {
 			s->lease->lease.lost = true;
 			(void)fail(&c->call.err, ERR_LEASE_LOST, "job '%s' is not ours any more",
@@ -435,6 +475,7 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 	add_left(s, c->remaining_tokens);
 	add_lessons(s, c);
 	send_add_number(s, u64_min(c->sent_after_ms, WEEK_MS));
+	send_add_text(s, c->no_credit ? c->no_credit : "");
 	assert(s->count == s->max);
 	if (c->outcome == SETTLE_ANSWER)
 		CRASH_POINT("before_settle");

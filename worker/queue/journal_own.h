@@ -39,6 +39,7 @@ enum settle_word {
 	ESTIMATE,
 	EXPECTED,
 	SENT_AFTER,
+	NO_CREDIT,
 	SETTLE_WORDS
 };
 

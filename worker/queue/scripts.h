@@ -31,6 +31,7 @@
 	X(LIST, list)               \
 	X(SCOPES, scopes)           \
 	X(REPORT, report)           \
+	X(RESUME, resume)           \
 	X(CHAIN, chain)             \
 	X(SPAWN, spawn)             \
 	X(CRON_SET, cron_set)       \

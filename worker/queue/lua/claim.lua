@@ -49,11 +49,13 @@ end
 
 -- Until when a group may not give anything although jobs wait in it; 0: it may; and how many at once.
 local function look_at_group(route, tenant, group)
-  local paused = call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:tenant:' .. tenant)
-  if paused[1] == '1' or paused[2] == '1' then
-    return now + 1000, 0
-  end
   local provider = route:match('^[^/]+')
+  for _, mark in ipairs(call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:route:' .. provider,
+    'paused:tenant:' .. tenant)) do
+    if mark == '1' then
+      return now + 1000, 0
+    end
+  end
   local until_ms = math.max(number(call('HGET', K('rl:' .. route), 'until')),
     number(call('HGET', K('rl:' .. provider), 'until')))
   local ramp = call('HGET', K('rmp'), group)

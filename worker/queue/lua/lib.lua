@@ -29,7 +29,9 @@
 --   win:<scope>|<kind> hash      a sliding window: used per bucket, t = their sum, h = the first
 --   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
---   rl:<route>         hash      until: cool-down; f: factor; circuit breaker and retry budget
+--   rl:<route>         hash      until: cool-down; f: factor; circuit breaker and retry budget; dry: why nobody is
+--                                asked although all works: no credit is left there; dry_at
+--   qw:<route>         set       parked jobs that wait for that
 --   slow               zset      routes that were told to be slower, or do not work, by time
 --   p:<permit>, px     hash, zset   what a call reserved; when its owner is taken for dead
 --   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking

@@ -29,14 +29,24 @@ local function refuse(at_ms, scope, kind, used, limit, for_good)
   end
 end
 
-local weather = fields(rl, 'until', 'f', 'open', 'probe', 'probe_end', 'minute', 'calls', 'retries')
+local weather = fields(rl, 'until', 'f', 'open', 'dry', 'probe', 'probe_end', 'minute', 'calls', 'retries')
+
+-- Whoever is not in a group of that route is woken by name when somebody has paid.
+local function wait_for_credit()
+  if weather.dry then
+    call('SADD', K('qw:' .. route), id)
+    call('PEXPIRE', K('qw:' .. route), 2 * DAY)
+  end
+end
 
 local function check_weather()
   local until_ms = math.max(number(weather['until']), number(call('HGET', K('rl:' .. provider), 'until')))
   if until_ms > now then
-    refuse(until_ms, route, weather.open and 'circuit' or 'cooldown', 0, 0)
+    refuse(until_ms, route, weather.dry and 'credit' or weather.open and 'circuit' or 'cooldown', 0, 0)
+    wait_for_credit()
   elseif weather.open and weather.probe and number(weather.probe_end) > now then
-    refuse(now + 500, route, 'circuit', 1, 1)
+    refuse(now + 500, route, weather.dry and 'credit' or 'circuit', 1, 1)
+    wait_for_credit()
   end
   if weather.minute ~= tostring(math.floor(now / 60000)) then
     weather.calls, weather.retries = 0, 0

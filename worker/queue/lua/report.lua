@@ -2,20 +2,20 @@
 -- ARGV: minutes to sum up, days of costs
 -- Reply: counts as name, number, ...; workers as name, heartbeat, ...; counters since ever and of the last
 --        minutes as name, number, ...; what is paused as name, '1', ...; costs as day, {name, number, ...}, ...;
---        resting routes as route, until ms, factor, ...
+--        resting routes as route, until ms, factor, why ('', circuit, or credit and what the provider calls it), ...
 -- Reads only.
+-- With: routes
 local minutes, days = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function waiting()
-  local jobs, groups, routes = 0, 0, {}
+  local jobs, groups = 0, 0
   for _, name in ipairs({'rdy', 'thr'}) do
     for _, group in ipairs(call('ZRANGE', K(name), 0, 9999)) do
       jobs = jobs + call('ZCARD', K('q:' .. group))
       groups = groups + 1
-      routes[group:match('^[^|]*')] = true
     end
   end
-  return jobs, groups, routes
+  return jobs, groups
 end
 
 local function recent_counters()
@@ -37,14 +37,15 @@ local function recent_counters()
   return flat
 end
 
-local function resting(routes)
+local function resting()
   local flat = {}
-  for route in pairs(routes) do
-    local r = fields(K('rl:' .. route), 'until', 'f')
-    if number(r['until']) > now or r.f then
+  for _, route in ipairs(call('ZRANGE', K('slow'), 0, 999)) do
+    local rest = rest_of(route)
+    if rest then
       flat[#flat + 1] = route
-      flat[#flat + 1] = r['until'] or '0'
-      flat[#flat + 1] = r.f or '1'
+      for _, what in ipairs(rest) do
+        flat[#flat + 1] = what
+      end
     end
   end
   return flat
@@ -62,9 +63,9 @@ for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
   costs[#costs + 1] = day
   costs[#costs + 1] = call('HGETALL', K('use:' .. day))
 end
-local jobs, groups, routes = waiting()
+local jobs, groups = waiting()
 local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]
 local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'groups', groups, 'later', call('ZCARD', K('dly')),
   'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'quarantined', call('ZCARD', K('quar')),
   'calls', call('ZCARD', K('px')), 'doorAgeMs', oldest and now - tonumber(oldest[1]:match('^%d+')) or 0}
-return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting(routes)}
+return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting()}

@@ -2,9 +2,10 @@
 -- ARGV: of each budget to look at scope, budget, period; of each window scope, kind, limit
 -- Reply: {windows, slots, budgets}: windows as {scope, kind, used, ...}, slots as {scope, used, end of the first ms, ...},
 --        budgets as {scope, period, spent, reserved, unconfirmed, ...}; scopes; rooms: when one more fits, as
---        {scope, kind, at ms (0: now), ...}; routes that rest or are slowed down, as {route, until ms, factor, ...}}
+--        {scope, kind, at ms (0: now), ...}; routes that rest or are slowed down, as {route, until ms, factor,
+--        why: '', circuit, or credit and what the provider calls it, ...}}
 -- Forgets what has left a window; sent twice: the same.
--- With: windows
+-- With: windows routes
 local windows, slots, budgets, rooms, rests = {}, {}, {}, {}, {}
 local factors = {}
 
@@ -28,11 +29,11 @@ for _, scope in ipairs(call('ZREVRANGE', K('scp'), 0, 999)) do
   end
 end
 for _, route in ipairs(call('ZRANGE', K('slow'), 0, 999)) do
-  local r = fields(K('rl:' .. route), 'until', 'f')
-  if r.f or number(r['until']) > now then
-    put(rests, route, r['until'] or '0', r.f or '1')
+  local rest = rest_of(route)
+  if rest then
+    put(rests, route, unpack(rest))
     local provider = route:match('^[^/]+')
-    factors[route] = tonumber(r.f or '1')
+    factors[route] = tonumber(rest[2])
     factors[provider] = math.min(factors[provider] or 1, factors[route])
   else
     call('ZREM', K('slow'), route)

@@ -5,9 +5,10 @@
 --       requests left, tokens left by the provider's own count (-1: not told),
 --       digest of the question for the cache or '', ms for which it keeps the answer (0: not at all),
 --       calibration to learn or '', then for that: what was estimated: tokens by classes, bytes, tokens of the
---       question, tokens of the answer; how many ms after asking for the permit the call was sent
+--       question, tokens of the answer; how many ms after asking for the permit the call was sent;
+--       what the provider calls it that there is no credit left, or ''
 -- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one,
---        what was learned or ''}
+--        what was learned or ''[, 1: from now on nothing goes to the route, because no credit is left]}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
 -- answer is taken from anybody: it was paid for.
 -- With: windows groups calls
@@ -16,10 +17,13 @@ local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonu
 local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'
 local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
 local cache, cache_ms, learner, late_ms = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or '', tonumber(ARGV[27] or '0')
+local no_credit = ARGV[28] or ''
 local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
 local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit', 'nano')
-local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE, OPEN_MS, OPEN_MAX_MS = 30000, 20, 0.2, 30000, 600000
+local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE = 30000, 20, 0.2
+local OPEN_MS = {first = 30000, most = 600000} -- how long nobody is asked: that doubles
+local DRY_MS = {first = 300000, most = 3600000}
 local CACHED_MAX = 1048576
 
 local function really_used(kind, held)
@@ -196,8 +200,8 @@ local function speed_up()
   end
 end
 
-local function open_circuit(level)
-  local open_ms = math.min(OPEN_MAX_MS, OPEN_MS * 2 ^ (level - 1))
+local function open_circuit(level, rest)
+  local open_ms = math.min(rest.most, rest.first * 2 ^ (level - 1))
   call('HSET', rl, 'open', level, 'until', now + open_ms, 'judged', 0, 'failed', 0)
   call('HDEL', rl, 'probe', 'probe_end')
   call('ZADD', K('slow'), now, route)
@@ -205,15 +209,30 @@ local function open_circuit(level)
   count('circuit_opened')
 end
 
+-- Trying again is of no use before somebody has paid: nothing goes there until a person says so, or one call
+-- that tries it out now and then is answered. -> is that new?
+local function run_dry()
+  local c = fields(rl, 'open', 'probe', 'dry')
+  if c.dry and c.probe ~= permit then
+    return false -- it was under way when the first was refused
+  end
+  open_circuit(c.dry and number(c.open) + 1 or 1, DRY_MS)
+  if not c.dry then
+    call('HSET', rl, 'dry', no_credit:sub(1, 60), 'dry_at', now)
+    event('no credit', id, route)
+  end
+  return not c.dry
+end
+
 -- 20 % failures of 20 calls or more in 30 s: the route rests for 30 s, then one call tries it out.
 local function judge_route()
-  local c = fields(rl, 'since', 'judged', 'failed', 'open', 'probe')
+  local c = fields(rl, 'since', 'judged', 'failed', 'open', 'probe', 'dry')
   if c.open then
     if c.probe == permit then
       if out_of_order then
-        return open_circuit(number(c.open) + 1)
+        return open_circuit(number(c.open) + 1, c.dry and DRY_MS or OPEN_MS)
       end
-      call('HDEL', rl, 'open', 'probe', 'probe_end')
+      call('HDEL', rl, 'open', 'probe', 'probe_end', 'dry', 'dry_at')
     end
     return
   end
@@ -224,7 +243,7 @@ local function judge_route()
   local judged, failed = number(c.judged) + 1, number(c.failed) + (out_of_order and 1 or 0)
   call('HSET', rl, 'judged', judged, 'failed', failed)
   if out_of_order and judged >= CALLS_TO_JUDGE and failed >= judged * FAILED_SHARE then
-    open_circuit(1)
+    open_circuit(1, OPEN_MS)
   end
 end
 
@@ -317,6 +336,7 @@ local function learn()
 end
 
 local p = fields(K('p:' .. permit), 'job', 'cost', 'slots', 'windows', 'budgets', 'reaped', 'most')
+local is_new = false
 if p.job then
   settle_windows(p.windows)
   free_slots(p.slots)
@@ -328,7 +348,11 @@ if p.job then
     charge_group()
     count('answers')
   end
-  judge_route()
+  if no_credit ~= '' then
+    is_new = run_dry()
+  else
+    judge_route()
+  end
   if rate_limited then
     slow_down()
   else
@@ -342,8 +366,9 @@ end
 local winner = settle_intent()
 tell_cache()
 local learned = p.job and learn() or ''
+local news = is_new and 1 or nil
 local ours = j.fence == fence and j.state == 'active' and 1 or 0
 if winner ~= 0 and winner ~= n then
-  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or '', learned}
+  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or '', learned, news}
 end
-return {ours, tonumber(winner), '', learned}
+return {ours, tonumber(winner), '', learned, news}

@@ -18,7 +18,7 @@ def all_points():
     """Every CRASH_POINT of the sources, so that none can be forgotten here."""
     found = set()
     for folder in ("common", "operations", "worker"):
-        for source in (SOURCES / folder).glob("*.c"):
+        for source in (SOURCES / folder).rglob("*.c"):
             found.update(re.findall(r'CRASH_POINT\("(\w+)"\)', source.read_text()))
     return sorted(found)
 

@@ -32,6 +32,7 @@ class Points:
         self.rig, self.reached = rig, {}
         self.queue = [point for _ in range(times) for point in all_points()]
         self.under_way = []  # (worker, point, since)
+        self.tries = 2 * times  # again, of all together
         if times:
             self.reached = dict.fromkeys(all_points(), 0)
         rig.random.shuffle(self.queue)
@@ -54,9 +55,11 @@ class Points:
             if point == "in_drain" and '"message":"ready"' in worker.log:
                 worker.terminate()
             return
-        if worker.process.is_running():
-            worker.kill()
-        elif worker.process.popen.returncode == -signal.SIGKILL:
+        if not worker.process.is_running() and worker.process.popen.returncode == -signal.SIGKILL:
             self.reached[point] += 1
+        elif self.tries > 0:  # Redis was away for too long, or it was one of the last jobs
+            self.tries -= 1
+            self.queue.append(point)
+        worker.kill()
         self.under_way.remove((worker, point, since))
         self.rig.gone.append(worker)

@@ -1,0 +1,146 @@
+"""A private Redis with a clock of our own, of which the model check keeps and restores the whole content.
+
+A snapshot is what DUMP gives for each key, as one blob that a script takes and another puts back, and beside it the same
+content readable. Redis' own expiry would go by the real clock: every time to live is taken off and kept here as a moment
+of the model's clock."""
+
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scenarios"))
+
+from queue_scripts import PREFIX, Queue, Server  # noqa: E402
+
+UNCHANGED = 10 ** 13  # a time to live that means: it has one, and it was not set anew
+
+TAKE = """
+local all, dumps = {}, {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local value
+  if kind == 'hash' then value = redis.call('HGETALL', key)
+  elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif kind == 'set' then value = redis.call('SMEMBERS', key)
+  elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
+  else value = redis.call('GET', key) end
+  local ttl = redis.call('PTTL', key)
+  if ttl > 0 then redis.call('PEXPIRE', key, %d) end
+  all[#all + 1] = {key, kind, ttl, value}
+  dumps[#dumps + 1] = {key, redis.call('DUMP', key), ttl > 0}
+end
+return {cjson.encode(all), cmsgpack.pack(dumps)}
+""" % UNCHANGED
+
+PUT_BACK = """
+redis.call('FLUSHDB')
+for _, d in ipairs(cmsgpack.unpack(ARGV[1])) do
+  redis.call('RESTORE', d[1], d[3] and %d or 0, d[2])
+end
+""" % UNCHANGED
+
+LEFT_OUT = ("ev", "clock")  # of what is read; both are of no consequence
+
+
+class Snapshot:
+    __slots__ = ("blob", "keys", "ends")
+
+    def __init__(self, blob, keys, ends):
+        self.blob, self.keys, self.ends = blob, keys, ends
+
+
+def pairs(flat):
+    return dict(zip(flat[::2], flat[1::2]))
+
+
+class Store:
+    """`mutations`: {script: (text, replacement)}, for the check of the check."""
+
+    def __init__(self, mutations=None):
+        import redis
+        self.server = Server()
+        self.redis = redis.Redis(unix_socket_path=self.server.socket)
+        self.mutations, self.shas, self.calls, self.restores = mutations or {}, {}, 0, 0
+        self.take, self.put = self.redis.script_load(TAKE), self.redis.script_load(PUT_BACK)
+        self.current = self.snapshot = None
+        self.clock = 0
+
+    def close(self):
+        self.redis.close()
+        self.server.stop()
+
+    def sha(self, name):
+        if name not in self.shas:
+            source = Queue(None, clock=self).source(name)
+            for text, replacement in [self.mutations[name]] if name in self.mutations else []:
+                assert text in source, f"{name}.lua has no {text!r} any more"
+                source = source.replace(text, replacement)
+            self.shas[name] = self.redis.script_load(source)
+        return self.shas[name]
+
+    def restore(self, snapshot):
+        if snapshot is not self.current:
+            self.redis.evalsha(self.put, 0, snapshot.blob)
+            self.current, self.restores = snapshot, self.restores + 1
+
+    def run(self, *commands, expired=()):
+        """Commands as lists, on the current content -> their replies; self.current is what is there then."""
+        pipe = self.redis.pipeline(transaction=False)
+        if expired:
+            pipe.delete(*expired)
+        for command in commands:
+            pipe.execute_command(*command)
+        pipe.evalsha(self.take, 0)
+        *replies, (text, blob) = pipe.execute()
+        self.current = self.read(text, blob, expired)
+        self.calls += 1
+        return [decode(reply) for reply in (replies[1:] if expired else replies)]
+
+    def read(self, text, blob, expired):
+        before, keys, ends = self.current, {}, {}
+        for key, kind, ttl, value in json.loads(text):
+            name = key[len(PREFIX):]
+            if ttl > 0:
+                unchanged = ttl > UNCHANGED // 2
+                ends[name] = before.ends[name] if unchanged else self.clock + round(ttl / 1000) * 1000
+            if name in LEFT_OUT:
+                continue
+            keys[name] = pairs(value) if kind == "hash" else {m: float(s) for m, s in pairs(value).items()} \
+                if kind == "zset" else sorted(value) if kind == "set" else value
+        return Snapshot(blob, keys, ends)
+
+    def call(self, name, args):
+        clock = ["HSET", PREFIX + "clock", "s", self.clock // 1000, "us", self.clock % 1000 * 1000]
+        return self.run(clock, ["EVALSHA", self.sha(name), 1, PREFIX, *args])[1]
+
+    def go_to(self, ms):
+        """Time passes: what had an end is gone."""
+        self.clock = ms
+        expired = [PREFIX + name for name, end in self.current.ends.items() if end <= ms]
+        if expired:
+            self.run(expired=expired)
+
+
+def decode(reply):
+    if isinstance(reply, bytes):
+        return reply.decode()
+    if isinstance(reply, dict):
+        return {decode(name): decode(value) for name, value in reply.items()}
+    if isinstance(reply, tuple):
+        return [decode(part) for part in reply]
+    return [decode(part) for part in reply] if isinstance(reply, list) else reply
+
+
+class Caller(Queue):
+    """One worker as the scripts see it: the argument shapes are those of queue_scripts.py."""
+
+    def __init__(self, store, name):
+        super().__init__(None, name, clock=store)
+        self.store, self.last = store, None
+
+    def call(self, name, *args):
+        self.last = name, [str(a) for a in args]
+        return self.store.call(*self.last)
+
+    def again(self, name, args):
+        return self.store.call(name, args)

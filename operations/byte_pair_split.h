@@ -4,7 +4,7 @@
  * The cuts are published as regular expressions over Unicode's classes. Here is what they come to, written
  * out, since a general engine is slow without code made at run time, which a hardened process must not
  * have. The classes are those of PCRE2's tables, looked up once for each page of 256 characters that a
- * text uses. tests/unit/test_byte_pair.c compares with the expressions. */
+ * text uses. tests/fuzz/fuzz_byte_pair.c compares with the expressions. */
 #ifndef OPERATIONS_BYTE_PAIR_SPLIT_H
 #define OPERATIONS_BYTE_PAIR_SPLIT_H
 

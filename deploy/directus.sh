@@ -19,7 +19,8 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
-NODE_VERSION=22.23.3 # Directus 11.4 and later need Node 22; npm itself may run on an older one
+NODE_VERSION=22.23.3 # Directus 11.4 and later need Node 22
+NPM_VERSION=11.19.1
 CACHE=${FLOW_WORKER_CACHE:-$HOME/.cache/flow-worker}
 
 say() { echo "directus: $*" >&2; }
@@ -41,17 +42,23 @@ node_package() {
 	esac
 }
 
+write_package() { # write_package DEPENDENCIES
+	printf '{"name":"directus-of-flow-worker","private":true,"version":"0.0.0","type":"module","dependencies":{%s}}\n' "$1" > package.json
+}
+
 # Its caller handles the failure, so -e is out of force in here: hence the chain of &&.
 install_tree() { # install_tree NODE_PACKAGE VERSION: the slow part, in the current directory
-	local node_dir=$PWD/node_modules/$1 version=$2
-	printf '{"name":"directus-of-flow-worker","private":true,"version":"0.0.0","type":"module","dependencies":{"%s":"%s","directus":"%s"}}\n' \
-		"$1" "$NODE_VERSION" "$version" > package.json
+	local node_dir=$PWD/node_modules/$1 version=$2 npm_install=(npm install --ignore-scripts --no-audit --no-fund --loglevel=error)
+	local tools="\"$1\":\"$NODE_VERSION\",\"npm\":\"$NPM_VERSION\""
+	# First Node and npm, with whatever npm is here, then the rest with these two: under Debian's Node npm silently
+	# leaves out what asks for a newer one (sqlite3, sharp), and Debian's node-gyp builds for Debian's Node.
 	# No install scripts: they would fetch binaries from elsewhere and build drivers nobody needs here. npm checks
 	# every archive against the registry's sha512.
-	npm install --ignore-scripts --no-audit --no-fund --loglevel=error || return
+	write_package "$tools" && "${npm_install[@]}" || return
+	export PATH="$node_dir/bin:$PWD/node_modules/.bin:$PATH"
+	write_package "$tools,\"directus\":\"$version\"" && "${npm_install[@]}" || return
 	# Two native modules have no binary in npm. nodedir must point at the Node that will load them: a nodedir in the
 	# user's own npm settings would build them for another ABI.
-	export PATH="$node_dir/bin:$PWD/node_modules/.bin:$PATH"
 	export npm_config_nodedir="$node_dir" npm_config_build_from_source=true
 	if [ -f /usr/include/sqlite3.h ]; then export npm_config_sqlite=/usr; fi # else it compiles its own: 100 s
 	npm rebuild isolated-vm --loglevel=error && npm rebuild sqlite3 --loglevel=error &&
@@ -103,7 +110,7 @@ extension() { # extension VERSION
 			say "building the extension (log: $build/build.log)"
 			rm -rf "$build/src" "$build/dist" "$build/out"
 			cp -r "$source"/{package.json,tsconfig.json,src} "$build"
-			(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
+			(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$tree/node_modules/.bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
 				die "building the extension" "see the log, then run it again" "$build/build.log"
 			mkdir "$build/out"
 			mv "$build/dist" "$build/out"

@@ -63,7 +63,7 @@ TEST(a_reply_that_is_too_long_drops_the_connection)
 
 	(void)state;
 	redis_server_start(&s, NULL);
-	rig_open(&g, &(struct redis_options){.url = s.url});
+	rig_open(&g, &(struct redis_options){.url = s.url, .timeout_ms = RIG_PATIENCE_MS});
 	assert_int_equal(say(&g, "SETRANGE", "k", "70000000", "x")->reply->integer, 70000001);
 	assert_failed(say(&g, "GET", "k"), ERR_REDIS, "a reply is longer than 64 MiB");
 	assert_reply(say(&g, "PING"), "PONG");

@@ -89,7 +89,7 @@ struct config {
 	const char *directus_admin_token; /* for `connect`; NULL: not given */
 	const char *directus_bus_redis;   /* NULL: the worker's own */
 	const char *directus_bus_namespace;
-	uint64_t directus_concurrency;
+	uint64_t directus_concurrency, directus_bulk_share;
 	struct config_list flows_env_allow_list;
 	const cJSON *flow_env; /* $env: the allowed variables, with Directus' types; an object */
 	const char *import_ip_deny_list; /* the comma list as http_options wants it */

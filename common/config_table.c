@@ -59,6 +59,11 @@ static const struct config_variable directus_variables[] = {
 	{.name = "DIRECTUS_CONCURRENCY", .type = CONFIG_NUMBER, .offset = AT(directus_concurrency),
 	 .by_default = "8", .min = 1, .max = 256,
 	 .help = "Requests to Directus at the same time, at most; fewer while it is slow"},
+	{.name = "DIRECTUS_BULK_SHARE", .type = CONFIG_NUMBER, .offset = AT(directus_bulk_share),
+	 .by_default = "20", .min = 1, .max = 25600,
+	 .help = "Percent of the time in which Directus works for batches and other bulk jobs (lane 2) "
+		 "of all workers; more is faster, and slows the site down; above 100: several requests "
+		 "at a time"},
 	{.name = "FLOWS_ENV_ALLOW_LIST", .type = CONFIG_LIST, .offset = AT(flows_env_allow_list),
 	 .empty_says = true, .unset = "none",
 	 .help = "Names of the variables that flows see as `$env`"},

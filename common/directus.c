@@ -21,7 +21,6 @@ enum {
 	FIRST_REST_MS = 200,
 	LONGEST_REST_MS = 5000,
 	LONGEST_WAIT_MS = 30000, /* who is told to wait longer goes back to the queue */
-	CUT_EVERY_MS = 1000,
 	LONG_TEXT = 200
 };
 
@@ -31,14 +30,7 @@ struct directus {
 	struct directus_keys *keys;
 	struct directus_extension extension;
 	char *url, *authorization;
-	unsigned most;
-	double limit; /* calls under way at the same time, from 1 to most */
-	unsigned under_way;
-	struct directus_turn *first, **last; /* who waits for a turn */
-	uint64_t closed_until;               /* Retry-After holds for all */
-	struct timeout opening;
-	uint64_t last_cut;
-	double fastest_ms, usual_ms;
+	struct directus_turns turns;
 };
 
 static task_step take_turn, send_it, answered, rested;
@@ -52,9 +44,8 @@ struct directus *directus_new(struct http *http, struct loop *l,
 	d->loop = l;
 	d->http = http;
 	d->url = xstrdup(options->url);
-	d->most = options->concurrency ? options->concurrency : 8;
-	d->limit = d->most;
-	d->last = &d->first;
+	directus_turns_init(&d->turns, l, options->concurrency ? options->concurrency : 8,
+			    options->bulk_share ? options->bulk_share : DIRECTUS_BULK_SHARE);
 	d->keys = directus_keys_new();
 	if (options->token && options->token[0]) {
 		d->authorization = xmalloc(sizeof(bearer) + strlen(options->token));
@@ -69,8 +60,7 @@ void directus_free(struct directus *d)
 {
 	if (!d)
 		return;
-	assert(d->under_way == 0 && !d->first);
-	timeout_stop(d->loop, &d->opening);
+	directus_turns_clear(&d->turns);
 	directus_keys_free(d->keys);
 	free(d->authorization);
 	free(d->url);
@@ -84,7 +74,12 @@ const char *directus_url(const struct directus *d)
 
 unsigned directus_concurrency(const struct directus *d)
 {
-	return (unsigned)d->limit;
+	return (unsigned)d->turns.limit;
+}
+
+void directus_share(struct directus *d, unsigned workers)
+{
+	directus_turns_share(&d->turns, workers);
 }
 
 struct loop *directus_loop(const struct directus *d)
@@ -100,95 +95,6 @@ struct directus_keys *directus_keys(const struct directus *d)
 struct directus_extension *directus_extension(struct directus *d)
 {
 	return &d->extension;
-}
-
-/* ---- turns ---- */
-
-static void give_turns(struct directus *d);
-
-static void open_again(struct timeout *t)
-{
-	give_turns(container_of(t, struct directus, opening));
-}
-
-static void give_turns(struct directus *d)
-{
-	uint64_t now = loop_now(d->loop);
-
-	if (d->first && d->closed_until > now) {
-		timeout_start(d->loop, &d->opening, d->closed_until - now, open_again);
-		return;
-	}
-	while (d->first && d->under_way < (unsigned)d->limit) {
-		struct directus_turn *t = d->first;
-
-		d->first = t->next;
-		if (!d->first)
-			d->last = &d->first;
-		container_of(t, struct directus_call, turn)->has_turn = true;
-		d->under_way++;
-		call_end(&t->call);
-	}
-}
-
-static void turn_cancel(struct call *c)
-{
-	struct directus_turn *t = container_of(c, struct directus_turn, call);
-	struct directus *d = container_of(t, struct directus_call, turn)->directus;
-	struct directus_turn **at = &d->first;
-
-	while (*at != t)
-		at = &(*at)->next;
-	*at = t->next;
-	if (!t->next)
-		d->last = at;
-	call_end(c);
-}
-
-static void turn_start(struct directus *d, struct directus_turn *t)
-{
-	call_begin(&t->call, d->loop, turn_cancel);
-	t->next = NULL;
-	*d->last = t;
-	d->last = &t->next;
-	give_turns(d);
-}
-
-static void give_back_turn(struct task *t)
-{
-	struct directus_call *c = container_of(t, struct directus_call, task);
-
-	if (!c->has_turn)
-		return;
-	c->has_turn = false;
-	c->directus->under_way--;
-	give_turns(c->directus);
-}
-
-/* ---- how many at the same time ---- */
-
-static void cut(struct directus *d)
-{
-	uint64_t now = loop_now(d->loop);
-
-	if (d->last_cut && now - d->last_cut < CUT_EVERY_MS)
-		return; /* those that were under way at the last cut */
-	d->last_cut = now;
-	d->limit = d->limit / 2 > 1 ? d->limit / 2 : 1;
-}
-
-/* An answer is slow beside the fastest ones, which are forgotten slowly. Eight calls at once on one
- * thread take eight times as long: that is no overload. */
-static void note_speed(struct directus *d, double ms)
-{
-	d->fastest_ms = d->fastest_ms <= 0 || ms < d->fastest_ms
-				? ms
-				: d->fastest_ms + (ms - d->fastest_ms) / 256;
-	d->usual_ms = d->usual_ms <= 0 ? ms : d->usual_ms + (ms - d->usual_ms) / 8;
-	if (d->usual_ms > 8 * d->fastest_ms + 500)
-		cut(d);
-	else if (d->limit < d->most)
-		d->limit = d->limit + 1 / d->limit < d->most ? d->limit + 1 / d->limit : d->most;
 }
 
 /* ---- what was answered ---- */
@@ -333,10 +239,7 @@ static bool may_try_after_reply(struct directus_call *c)
 	read_error(c);
 	if (c->status == 429 || c->status == 503) {
 		err->retry_after_ms = retry_after_ms(c);
-		d->closed_until =
-			u64_max(d->closed_until,
-				loop_now(d->loop) + u64_min(err->retry_after_ms, LONGEST_WAIT_MS));
-		cut(d);
+		directus_turns_overload(&d->turns, u64_min(err->retry_after_ms, LONGEST_WAIT_MS));
 		return err->retry_after_ms <= LONGEST_WAIT_MS;
 	}
 	if (c->status >= 500 || c->status == 408) {
@@ -364,11 +267,16 @@ static struct directus_call *call_of(struct task *t)
 	return container_of(t, struct directus_call, task);
 }
 
+static void give_back_turn(struct task *t)
+{
+	directus_turn_give_back(&call_of(t)->turn);
+}
+
 static enum task_next take_turn(struct task *t)
 {
 	struct directus_call *c = call_of(t);
 
-	turn_start(c->directus, &c->turn);
+	directus_turn_start(&c->directus->turns, &c->turn, c->req.is_bulk, c->req.goes_on);
 	return task_await(t, &c->turn.call, send_it);
 }
 
@@ -388,11 +296,11 @@ static enum task_next answered(struct task *t)
 	bool failed = c->http.call.err.code != ERR_OK;
 	bool again;
 
-	give_back_turn(t);
+	directus_turn_give_back(&c->turn);
 	c->status = c->http.status;
 	if (!failed && c->status >= 200 && c->status < 300) {
 		if (!c->req.raw)
-			note_speed(c->directus, c->http.first_byte_ms);
+			directus_turns_good(&c->directus->turns, &c->turn, c->http.first_byte_ms);
 		return read_data(c);
 	}
 	if (!failed && c->status >= 300 && c->status < 400)

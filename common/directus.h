@@ -8,9 +8,9 @@
  *	403 FORBIDDEN                   a few times within 2 s, if `may_be_new`: an event flow can be
  *	                                faster than the transaction that caused it
  *
- * At most `concurrency` calls are under way, in the order in which they were started. That number
- * is halved when Directus says it is overloaded or answers become slow, and grows again by one for
- * each round of good answers: a flow's writes must not take the Studio down.
+ * At most `concurrency` calls are under way, fewer while Directus is overloaded or slow; those that
+ * are `is_bulk` rest between calls, so that a batch does not slow down the Studio and the site
+ * (common/directus_turns.h).
  *
  * What Directus says no to ends as ERR_NAMED: its code in err.name ("FORBIDDEN",
  * "RECORD_NOT_UNIQUE"), its status, its message, and `extensions`. When it cannot be reached, the
@@ -19,6 +19,7 @@
 #ifndef COMMON_DIRECTUS_H
 #define COMMON_DIRECTUS_H
 
+#include "common/directus_turns.h"
 #include "common/http.h"
 #include "common/json.h"
 #include "common/loop.h"
@@ -28,10 +29,13 @@ struct directus;
 struct directus_extension;
 struct directus_keys;
 
+enum { DIRECTUS_BULK_SHARE = 20 };
+
 struct directus_options {
 	const char *url;      /* without a slash at the end */
 	const char *token;    /* NULL: as the public */
 	unsigned concurrency; /* at most; 0: 8 */
+	unsigned bulk_share;  /* percent of the time; 0: DIRECTUS_BULK_SHARE */
 };
 
 struct directus *directus_new(struct http *http, struct loop *l,
@@ -39,6 +43,8 @@ struct directus *directus_new(struct http *http, struct loop *l,
 void directus_free(struct directus *d); /* nothing may be under way; takes NULL */
 const char *directus_url(const struct directus *d);
 unsigned directus_concurrency(const struct directus *d); /* at the moment */
+/* How many workers there are: bulk_share is that of all of them together. */
+void directus_share(struct directus *d, unsigned workers);
 struct loop *directus_loop(const struct directus *d);
 struct directus_keys *directus_keys(const struct directus *d);     /* for directus_key.c */
 struct directus_extension *directus_extension(struct directus *d); /* for directus_extension.c */
@@ -54,6 +60,8 @@ struct directus_request {
 	size_t max_reply;       /* 0: HTTP_REPLY_MAX */
 	bool repeatable;        /* a POST that is harmless if it is carried out twice */
 	bool may_be_new;        /* the row may not be visible yet */
+	bool is_bulk;           /* nobody waits for it: see directus_turns.h */
+	bool goes_on;           /* follows a call of the same operation: before those who begin */
 	bool raw;               /* the reply is no JSON: look at http.body */
 };
 
@@ -73,12 +81,8 @@ struct directus_call {
 	struct arena *arena;
 	struct directus_request req;
 	struct http_request http_req;
-	struct directus_turn {
-		struct call call;
-		struct directus_turn *next;
-	} turn;
+	struct directus_turn turn;
 	struct sleep_call rest;
-	bool has_turn;
 	unsigned server_failures, forbidden;
 };
 

@@ -92,6 +92,7 @@ static enum task_next ask_file(struct attachments_call *c)
 						  c->op->origin ? c->op->origin->chain_id : NULL,
 						  c->op->origin ? c->op->origin->depth : 0),
 		.may_be_new = true,
+		.is_bulk = c->op->origin && c->op->origin->is_bulk,
 	};
 
 	if (!c->op->use->directus)
@@ -200,6 +201,7 @@ static enum task_next ask_bytes(struct task *t)
 		.query = asset_query(c),
 		.accept = is_picture(c->mime) ? "image/jpeg, image/png" : NULL,
 		.user_agent = c->directus.req.user_agent,
+		.is_bulk = c->directus.req.is_bulk,
 		.max_reply = ATTACHMENT_MAX_BYTES,
 		.raw = true,
 	};

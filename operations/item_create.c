@@ -56,8 +56,10 @@ static enum task_next write_it(struct task *t)
 	struct op_call *c = op_of(t);
 	struct state *s = state_of(t);
 	struct items *it = &s->items;
-	struct directus_request req = {
-		.method = "POST", .path = it->path, .user_agent = it->user_agent};
+	struct directus_request req = {.method = "POST",
+				       .path = it->path,
+				       .user_agent = it->user_agent,
+				       .is_bulk = c->origin && c->origin->is_bulk};
 	const cJSON *row;
 	size_t place = 0;
 

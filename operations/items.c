@@ -238,6 +238,8 @@ enum task_next items_ask(struct items *it, const char *method, const char *path,
 				       .query = query,
 				       .body = body,
 				       .user_agent = it->user_agent,
+				       .is_bulk = c->origin && c->origin->is_bulk,
+				       .goes_on = it->ask.tries > 0,
 				       .may_be_new = it->may_be_new && it->key_count > 0};
 
 	directus_start(c->use->directus, &it->ask, &req, c->arena);
@@ -280,6 +282,7 @@ enum task_next items_delegate(struct items *it, const cJSON *payload, bool repea
 				       .body = body,
 				       .user_agent = it->user_agent,
 				       .may_be_new = it->may_be_new && it->key_count > 0,
+				       .is_bulk = c->origin->is_bulk,
 				       .repeatable = repeatable};
 
 	json_set_text(a, body, "flow", c->origin->flow_id);

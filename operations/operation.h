@@ -41,6 +41,7 @@ struct op_origin {
 	uint32_t depth;       /* how many causes came before; 0: none */
 	const cJSON *accountability; /* who caused it, as the job says: data, not a right */
 	bool is_signed;              /* the job: what it says of accountability may be believed */
+	bool is_bulk;                /* a job of lane 2: its calls to Directus are not to be felt */
 	/* The flow was read from Directus, where our extension is: it carries out the flow's item
 	 * operations, as whom the stored operation says (deploy/directus-extension/README.md). */
 	bool by_extension;

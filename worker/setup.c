@@ -49,6 +49,7 @@ bool setup_make(struct setup *s, const struct config *config, struct arena *a, s
 		directus.url = config->directus_url;
 		directus.token = config->directus_token;
 		directus.concurrency = (unsigned)config->directus_concurrency;
+		directus.bulk_share = (unsigned)config->directus_bulk_share;
 		s->services.directus = directus_new(s->services.http, s->services.loop, &directus);
 		s->flows = flows_new(s->services.loop, s->services.directus);
 	}

@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
 #include "common/config.h"
+#include "common/directus.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "operations/services.h"
@@ -272,6 +273,8 @@ static void work_start(struct worker *w, struct lease *lease)
 	metric_add(w->with.metrics, METRIC_JOBS_CLAIMED, 1, NO_LABELS);
 	count_wait(w, lease);
 	metric_set(w->with.metrics, METRIC_JOBS_RUNNING, (double)w->running, NO_LABELS);
+	if (w->with.services->directus)
+		directus_share(w->with.services->directus, queue_workers(w->queue));
 	k->task.call.done = work_done;
 	task_start(&k->task, w->with.loop, read_job);
 }

@@ -30,7 +30,8 @@ def environment(redis=None, simulator=None, directus=None, **more):
             AI_GOOGLE_API_KEY=GOOGLE_KEY, AI_GOOGLE_BASE_URL=f"{simulator.url}/v1beta",
             AI_OPENAI_COMPATIBLE_BASE_URL=f"{simulator.url}/v1")
     if directus:
-        env.update(DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=getattr(directus, "worker_token", DIRECTUS_TOKEN))
+        env.update(DIRECTUS_URL=directus.url, DIRECTUS_TOKEN=getattr(directus, "worker_token", DIRECTUS_TOKEN),
+                   DIRECTUS_BULK_SHARE="800")  # nobody else wants anything of it
     env.update({name: str(value) for name, value in more.items() if value is not None})
     return env
 

@@ -78,7 +78,7 @@ static enum task_next read_items(struct task *t)
 {
 	struct batch_page *p = page_of(t);
 	struct arena *a = p->arena;
-	struct directus_request req = {.method = "SEARCH", .repeatable = true};
+	struct directus_request req = {.method = "SEARCH", .repeatable = true, .is_bulk = true};
 	cJSON *body = json_object(a), *query = json_object(a);
 	cJSON *fields = json_copy(a, p->batch->fields);
 	struct error err;

@@ -239,7 +239,7 @@ static enum task_next last_listed(struct task *t)
 
 static enum task_next ask(struct state *s, cJSON *query, task_step *then)
 {
-	struct directus_request req = {.method = "SEARCH", .repeatable = true};
+	struct directus_request req = {.method = "SEARCH", .repeatable = true, .is_bulk = true};
 	cJSON *body = json_object(s->page);
 	struct error err;
 

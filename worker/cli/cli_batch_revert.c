@@ -61,7 +61,7 @@ static void wait_all(struct revert *v)
 
 static void start_read(struct revert *v, struct kept *k)
 {
-	struct directus_request req = {.method = "GET"};
+	struct directus_request req = {.method = "GET", .is_bulk = true};
 	const cJSON *field;
 	const char *fields = "";
 	struct error err;
@@ -110,7 +110,8 @@ static void compare(struct revert *v, struct kept *k)
 
 static void start_write(struct revert *v, struct kept *k)
 {
-	struct directus_request req = {.method = "PATCH", .body = k->put_back};
+	struct directus_request req = {
+		.method = "PATCH", .body = k->put_back, .is_bulk = true, .goes_on = true};
 	struct error err;
 
 	if (!k->put_back || !directus_item_path(v->arena, k->collection, k->key, &req.path, &err))

@@ -130,6 +130,7 @@ static enum task_next report(struct run *r)
 	struct directus_request req = {.method = "POST",
 				       .path = "/flow-worker/runs",
 				       .repeatable = true,
+				       .is_bulk = r->origin.is_bulk,
 				       .body = run_report(r, REPORT_MAX_BYTES)};
 
 	directus_start(r->with.use->directus, &r->report, &req, r->arena);
@@ -495,6 +496,7 @@ struct run *run_new(const struct run_options *options)
 		.depth = job->depth,
 		.accountability = job->accountability,
 		.is_signed = job->is_signed,
+		.is_bulk = options->lease && options->lease->lane == 2,
 	};
 	run_item_init(&r->item, r);
 	budget_init(&r->budget, options->journal, r);

@@ -37,9 +37,10 @@ static void ticked(struct once *o)
 	struct queue *q = o->queue;
 	const struct redis_value *reply = o->redis.reply;
 
-	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 4)
+	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 5)
 		return;
 	CRASH_POINT("after_tick");
+	q->workers = (unsigned)reply->items[4].integer;
 	queue_limits_seen(q, &reply->items[1]);
 	tell_stalled(q, &reply->items[3]);
 	if (reply->items[0].integer > 0)
@@ -346,6 +347,11 @@ uint64_t queue_last_claim_age_ms(const struct queue *q)
 bool queue_is_connected(const struct queue *q)
 {
 	return redis_is_connected(q->redis);
+}
+
+unsigned queue_workers(const struct queue *q)
+{
+	return q->workers;
 }
 
 size_t queue_lease_count(const struct queue *q)

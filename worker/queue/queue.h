@@ -188,6 +188,8 @@ void queue_piece(struct lease *lease, uint64_t seq, struct str text);
 /* How long ago a claim (also one for no job) was last answered: the proof that we are at work. */
 uint64_t queue_last_claim_age_ms(const struct queue *q);
 bool queue_is_connected(const struct queue *q);
+/* How many work on this queue, by their heartbeats; 0: not known yet. */
+unsigned queue_workers(const struct queue *q);
 size_t queue_lease_count(const struct queue *q);
 
 /* For the HTTP door and for counters: the connection for commands, and the key `prefix + name`. */

@@ -128,6 +128,7 @@ struct queue {
 	char limits_digest[65];
 	struct once limits_fetch;
 	uint64_t limits_said;
+	unsigned workers; /* live ones at the last tick; 0: not known yet */
 
 	uint64_t permits; /* made so far, for their names */
 	struct calibrations *calibrations;

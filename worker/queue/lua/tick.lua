@@ -3,7 +3,7 @@
 -- ARGV: worker, heartbeat as JSON, layout, digest of its limits, lease ms, ambiguous wait ms, result TTL ms,
 --       how many of each at most
 -- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them,
---        jobs that were lost too often and are quarantined now, as id, tenant, why, ...}
+--        jobs that were lost too often and are quarantined now, as id, tenant, why, ..., live workers}
 -- Sent twice: finds less to do.
 -- With: groups ends calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -117,4 +117,4 @@ for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
     digests[#digests + 1] = d
   end
 end
-return {#leases / 2, digests, left_at_the_door(), stalled}
+return {#leases / 2, digests, left_at_the_door(), stalled, call('ZCARD', K('wrk'))}

@@ -11,7 +11,7 @@ class RedisServer:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
-        self.client = redis.Redis(port=self.port, decode_responses=True)
+        self.client = redis.Redis(port=self.port, decode_responses=True, encoding_errors="replace")  # some values are packed
         self.process = None
         self.start()
 

@@ -75,6 +75,16 @@ class Queue:
     def key(self, name):
         return PREFIX + name
 
+    def used(self, scope, kind):
+        """What counts in a window now; None: there is none."""
+        windows = self.call("scopes")[0]
+        return {(s, k): int(used) for s, k, used in zip(windows[::3], windows[1::3], windows[2::3])}.get((scope, kind))
+
+    def costs(self):
+        """What was used today, by route and flow."""
+        flat = self.call("report", 5, 1)[5][1]
+        return dict(zip(flat[::2], flat[1::2]))
+
     # ---- the door ----
 
     def enqueue(self, body="{}", **fields):

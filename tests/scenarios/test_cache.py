@@ -39,7 +39,7 @@ def test_an_answer_is_given_again_as_long_as_it_is_young_enough_for_who_asks(q):
     second.settle(answer="new", cost=300, cache="d", cache_ms=5000)
     assert q.one(id="c").permit(cache="d", max_age_ms=60000) == [4, "new", 300]
     assert (q.count("cache_hits"), q.count("cache_misses"), q.count("cache_saved_nano")) == (2, 2, 700)
-    day = q.r.hgetall(q.key(f"use:{q.clock.ms // 86400000}"))
+    day = q.costs()
     assert (day["openai/gpt|hits"], day["openai/gpt|misses"], day["openai/gpt|saved"]) == ("2", "2", "700")
 
 

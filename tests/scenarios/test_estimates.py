@@ -28,9 +28,9 @@ def job(kind, text):
 
 class Learned:
     def __init__(self, queue, kind):
-        h = queue.client.hgetall(f"{queue.prefix}cal:openai/gpt-4.1-mini|{kind}")
-        h = {k.decode() if isinstance(k, bytes) else k: v for k, v in h.items()}
-        self.calls, self.near, self.over = (int(h.get(name) or 0) for name in ("n", "near", "over"))
+        self.calls, self.near, self.over = queue.client.eval(
+            "local s = {cmsgpack.unpack(redis.call('HGET', KEYS[1], 's'))} return {s[10], s[11], s[12]}", 1,
+            f"{queue.prefix}cal:openai/gpt-4.1-mini|{kind}")
 
 
 def run(queue, simulator, kind, lines):

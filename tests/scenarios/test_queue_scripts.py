@@ -405,7 +405,7 @@ def test_a_permit_sent_twice_reserves_once(q):
     assert job.permit(rules, cost=300) == [1]
     assert job.permit(rules, cost=300) == [1]
     assert q.r.hget(q.key("bud:openai:total"), "r") == "300"
-    assert q.r.hget(q.key("win:openai|rpm"), "t") == "1"
+    assert q.used("openai", "rpm") == 1
     assert q.count("calls") == 1
 
 
@@ -522,7 +522,7 @@ def test_a_call_that_certainly_did_not_happen_leaves_no_trace(q):
     assert job.settle("failed") == [1, 0, ""]
     assert not q.r.exists(q.key("s:a"), q.key("px"), q.key("cs:openai"), q.key("p:" + job.name))
     assert q.r.hget(q.key("bud:*:total"), "r") == "0"
-    assert q.r.hget(q.key("win:openai|tpm"), "t") == "0"
+    assert q.used("openai", "tpm") == 0
     assert q.r.hget(q.key("j:a"), "permit") is None
 
 
@@ -573,7 +573,7 @@ def test_tokens_by_usage_are_held_until_settled_and_then_count_for_what_they_wer
     assert a.permit([("openai", "tpm", 1000, 800, "usage")]) == [1]
     assert b.permit([("openai", "tpm", 1000, 500, "usage")])[0] == 0
     a.settle(answer="x", used=(200, 50, 100))
-    assert q.r.hget(q.key("win:openai|tpm"), "t") == "300"
+    assert q.used("openai", "tpm") == 300
     assert b.permit([("openai", "tpm", 1000, 500, "usage")]) == [1]
 
 
@@ -581,15 +581,15 @@ def test_tokens_that_are_charged_at_arrival_are_not_given_back(q):
     a = q.one(id="a")
     a.permit([("openai", "tpm", 1000, 800, "arrival")])
     a.settle(answer="x", used=(200, 0, 100))
-    assert q.r.hget(q.key("win:openai|tpm"), "t") == "800"
+    assert q.used("openai", "tpm") == 800
 
 
 def test_input_and_output_tokens_have_windows_of_their_own(q):
     a = q.one(id="a")
     a.permit([("anthropic", "itpm", 1000, 500, "usage"), ("anthropic", "otpm", 1000, 400, "usage")])
     a.settle(answer="x", used=(300, 100, 50))
-    assert q.r.hget(q.key("win:anthropic|itpm"), "t") == "200", "what came from the cache does not count"
-    assert q.r.hget(q.key("win:anthropic|otpm"), "t") == "50"
+    assert q.used("anthropic", "itpm") == 200, "what came from the cache does not count"
+    assert q.used("anthropic", "otpm") == 50
 
 
 def test_a_request_above_the_whole_limit_goes_alone(q):

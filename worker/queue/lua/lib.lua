@@ -26,18 +26,19 @@
 --   res:<id>, log:<id> string    the result, the steps, for a while
 --   dd:<key>, nx:<key> string    who holds a dedup key; who comes after
 --   pz:<item>          hash      how often an item crashed or failed
---   win:<scope>|<kind> hash      a sliding window: used per bucket, t = their sum, h = the first
+--   win:<scope>|<kind> hash      a sliding window: used per bucket, and w: windows.lua
 --   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
---   rl:<route>         hash      until: cool-down; f: factor; circuit breaker and retry budget; dry: why nobody is
+--   rl:<route>         hash      until: cool-down; f: factor; circuit breaker; c: traffic, see calls.lua; dry: why nobody is
 --                                asked although all works: no credit is left there; dry_at
 --   qw:<route>         set       parked jobs that wait for that
 --   slow               zset      routes that were told to be slower, or do not work, by time
---   p:<permit>, px     hash, zset   what a call reserved; when its owner is taken for dead
+--   p:<permit>, px     string, zset  what a call reserved, see calls.lua; when its owner is taken for dead
 --   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking
 --                                for it now; cw: set of jobs that wait for that
---   cal:<route>|<step> hash      what past calls of a step show: n, sums s, the line they give, o<b>: answers by
---                                length; near: questions estimated within 5 %; over: answers above the expected length
+--   cal:<route>|<step> hash      what past calls of a step show: s, packed: nine sums, how many calls, how many
+--                                questions were estimated within 5 %, how many answers were longer than expected;
+--                                the line that the sums give; o<b>: answers by length
 --   scp                zset      scopes by last use
 --   bt:<batch>         hash      jobs of a batch by state; nano, tokens
 --   bat:<batch>        hash      a batch: state (listing running paused budget done cancelled), body of the job that
@@ -49,7 +50,7 @@
 --   bats               zset      batches by time
 --   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
 --   n, m:<minute>      hash      counters since ever; what they were when the minute began
---   use:<day>          hash      calls, tokens and money by route and flow
+--   use:<day>          hash      calls, tokens and money by route and flow, packed: calls.lua
 --   ev, w:<worker>     stream, hash   events; heartbeat
 --   v                  string    layout version; ctl  channel
 local P = KEYS[1]

@@ -2,13 +2,14 @@
 -- ARGV: lease ms, then for each job: id, fence
 -- Reply: for each job ok, cancel (somebody wants it to stop) or lost.
 -- Sent twice: the same.
+-- With: calls
 local lease_ms = tonumber(ARGV[1])
 local states = {}
 
 local function renew_permit(permit)
-  local slots = call('HGET', K('p:' .. permit), 'slots')
-  if slots then
-    for scope in slots:gmatch('[^\n]+') do
+  local p = permit_read(permit)
+  if p then
+    for _, scope in ipairs(p.slots) do
       call('ZADD', K('cs:' .. scope), 'XX', now + lease_ms, permit)
     end
     call('ZADD', K('px'), 'XX', now + lease_ms, permit)

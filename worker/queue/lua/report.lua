@@ -51,6 +51,21 @@ local function resting()
   return flat
 end
 
+-- By route calls, in, cached, out, nano, hits, misses, saved; by flow calls and nano: as <what>|<name>, number, ...
+local NAMES = {'calls', 'in', 'cached', 'out', 'nano', 'hits', 'misses', 'saved'}
+local function used_on(day)
+  local flat, packed = {}, call('HGETALL', K('use:' .. day))
+  for i = 1, #packed, 2 do
+    for k, sum in ipairs({cmsgpack.unpack(packed[i + 1])}) do
+      if sum > 0 then
+        flat[#flat + 1] = packed[i] .. '|' .. NAMES[k]
+        flat[#flat + 1] = string.format('%.0f', sum)
+      end
+    end
+  end
+  return flat
+end
+
 local workers, costs = {}, {}
 for _, worker in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
   local state = call('HGET', K('w:' .. worker), 'state')
@@ -61,7 +76,7 @@ for _, worker in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
 end
 for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
   costs[#costs + 1] = day
-  costs[#costs + 1] = call('HGETALL', K('use:' .. day))
+  costs[#costs + 1] = used_on(day)
 end
 local jobs, groups = waiting()
 local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]

@@ -35,7 +35,7 @@ end
 local function try_again(route)
   local r = fields(K('rl:' .. route), 'until', 'dry')
   if number(r['until']) > now or r.dry then
-    call('HDEL', K('rl:' .. route), 'until', 'open', 'probe', 'probe_end', 'dry', 'dry_at', 'judged', 'failed')
+    call('HDEL', K('rl:' .. route), 'until', 'open', 'probe', 'probe_end', 'dry', 'dry_at')
     woken = woken + 1
   end
   wake_groups(route)

@@ -18,8 +18,9 @@ end
 call('ZREMRANGEBYSCORE', K('scp'), '-inf', now - 31 * DAY)
 for _, scope in ipairs(call('ZREVRANGE', K('scp'), 0, 999)) do
   for kind in pairs(WINDOWS) do
-    if call('EXISTS', window_key(scope, kind)) == 1 then
-      put(windows, scope, kind, string.format('%.0f', window_used(scope, kind)))
+    local w = window_open(scope, kind)
+    if not w.is_new then
+      put(windows, scope, kind, string.format('%.0f', w.used + w.held))
     end
   end
   call('ZREMRANGEBYSCORE', K('cs:' .. scope), '-inf', now)
@@ -42,8 +43,9 @@ end
 
 local function room_at(scope, kind, limit)
   local most = math.max(1, math.floor(limit * (factors[scope] or 1)))
-  local over = window_used(scope, kind) + 1 - most
-  return over > 0 and math.ceil(window_room_at(scope, kind, over)) or 0
+  local w = window_open(scope, kind)
+  local over = w.used + w.held + 1 - most
+  return over > 0 and math.ceil(window_room_at(w, over)) or 0
 end
 
 for i = 1, #ARGV, 3 do

@@ -14,17 +14,12 @@
 -- With: windows groups calls
 local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local rate_limited, retry_after_ms, out_of_order = ARGV[15] == '1', tonumber(ARGV[16]), ARGV[17] == '1'
-local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
-local cache, cache_ms, learner, late_ms = ARGV[20] or '', tonumber(ARGV[21] or '0'), ARGV[22] or '', tonumber(ARGV[27] or '0')
-local no_credit = ARGV[28] or ''
+local rate_limited, out_of_order = ARGV[15] == '1', ARGV[17] == '1'
+local cache, learner, late_ms, no_credit = ARGV[20] or '', ARGV[22] or '', tonumber(ARGV[27] or '0'), ARGV[28] or ''
 local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
 local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit', 'nano')
-local WINDOW_MS, CALLS_TO_JUDGE, FAILED_SHARE = 30000, 20, 0.2
-local OPEN_MS = {first = 30000, most = 600000} -- how long nobody is asked: that doubles
-local DRY_MS = {first = 300000, most = 3600000}
-local CACHED_MAX = 1048576
+local p = permit_read(permit)
 
 local function really_used(kind, held)
   if outcome == 'failed' then
@@ -35,32 +30,23 @@ local function really_used(kind, held)
   return kind == 'itpm' and math.max(0, input - cached) or kind == 'otpm' and output or input + output
 end
 
--- It came to the provider's door later than it was admitted (a new connection, a busy machine): its minute
--- begins there.
-local function move_window(scope, kind, bucket, held)
-  local back = window_take_back(scope, kind, bucket, held)
-  if back > 0 then
-    window_add(scope, kind, bucket + math.ceil(late_ms / WINDOWS[kind].size), back)
-  end
-end
-
+-- What counts when it is used goes to this moment. What came to the provider's door later than it was
+-- admitted (a new connection, a busy machine): its minute begins there.
 local function settle_windows(list)
-  for kind, mode, bucket, held, scope in list:gmatch('(%S+) (%S+) (%S+) (%S+) ([^\n]+)') do
-    if mode == 'usage' then
-      window_used(scope, kind)
-      window_take_back(scope, kind, tonumber(bucket), tonumber(held))
-      local used = really_used(kind, tonumber(held))
-      if used > 0 then
-        window_add(scope, kind, bucket_at(kind, now), used)
-      end
+  for i = 1, #list, 4 do
+    local scope, kind, bucket, held = list[i], list[i + 1], list[i + 2], list[i + 3]
+    if bucket == 0 and p.reaped then
+      window_move(scope, kind, bucket_at(kind, p.ends), held, bucket_at(kind, now), really_used(kind, held))
+    elseif bucket == 0 then
+      window_release(scope, kind, held, really_used(kind, held), bucket_at(kind, now))
     elseif late_ms > IN_TIME_MS and late_ms < 60000 then
-      move_window(scope, kind, tonumber(bucket), tonumber(held))
+      window_move(scope, kind, bucket, held, bucket + math.ceil(late_ms / WINDOWS[kind][2]))
     end
   end
 end
 
-local function free_slots(list)
-  for scope in list:gmatch('[^\n]+') do
+local function free_slots(slots)
+  for _, scope in ipairs(slots) do
     call('ZREM', K('cs:' .. scope), permit)
     local group = call('SPOP', K('wt:' .. scope))
     if group and call('ZREM', K('thr'), group) == 1 and call('EXISTS', K('q:' .. group)) == 1 then
@@ -71,51 +57,45 @@ local function free_slots(list)
 end
 
 -- Of a call whose answer never came nobody knows what it cost: the most it may.
-local function settle_money(list, reserved, most, was_reaped)
-  for budget in list:gmatch('[^\n]+') do
+local function settle_money(budgets, was_reaped)
+  local back = was_reaped and p.most or p.cost
+  local is_unknown = outcome == 'unknown' or outcome == 'cancelled' and cost == 0
+  for _, budget in ipairs(budgets) do
     local key = K('bud:' .. budget)
-    call('HINCRBY', key, was_reaped and 'u' or 'r', 0 - (was_reaped and most or reserved))
-    if outcome == 'unknown' or outcome == 'cancelled' and cost == 0 then
-      call('HINCRBY', key, 'u', most)
+    if back ~= '0' then
+      call('HINCRBY', key, was_reaped and 'u' or 'r', '-' .. back)
+    end
+    if is_unknown then
+      call('HINCRBY', key, 'u', p.most)
     elseif cost > 0 then
-      call('HINCRBY', key, 's', cost)
+      call('HINCRBY', key, 's', ARGV[14])
     end
   end
 end
 
 -- What was used, for people: by day and model, by day and flow, by job, by batch.
 local function keep_books()
-  local day = K('use:' .. math.floor(now / DAY))
-  for what, amount in pairs({calls = 1, ['in'] = input, cached = cached, out = output, nano = cost}) do
-    if amount > 0 then
-      call('HINCRBY', day, route .. '|' .. what, amount)
-    end
-  end
+  local more = {[route] = {1, input, cached, output, cost}}
   if flow ~= '' then
-    call('HINCRBY', day, 'flow:' .. flow .. '|calls', 1)
-    call('HINCRBY', day, 'flow:' .. flow .. '|nano', cost)
+    more['flow:' .. flow] = {1, 0, 0, 0, cost}
   end
-  call('PEXPIRE', day, 100 * DAY)
+  use_add(more)
   if cost > 0 and j.state then
-    call('HINCRBY', jk, 'nano', cost)
+    call('HINCRBY', jk, 'nano', ARGV[14])
   end
   if j.batch then
-    call('HINCRBY', K('bt:' .. j.batch), 'nano', cost)
+    call('HINCRBY', K('bt:' .. j.batch), 'nano', ARGV[14])
     call('HINCRBY', K('bt:' .. j.batch), 'tokens', input + output)
   end
+  count('answers')
 end
 
 -- Groups take turns by tokens: what a call has used moves its group back, less what its claim has done.
 local function charge_group()
-  if not j.state then
-    return
-  end
   local group = group_of(j)
   local claimed = n == '1' and not j.nano and JOB_TOKENS or 0
   local charge = (input + output - claimed) / (WEIGHT[j.lane] or 10)
-  if call('ZSCORE', K('rdy'), group) then
-    call('ZINCRBY', K('rdy'), charge, group)
-  else
+  if not call('ZADD', K('rdy'), 'XX', 'INCR', charge, group) then
     local start = math.max(number(call('GET', K('vt'))), number(call('ZSCORE', K('fin'), group)))
     call('ZADD', K('fin'), start + charge, group)
   end
@@ -127,13 +107,14 @@ local function store_answer()
     return 0
   end
   local won = 'won:' .. step .. '#' .. question
-  call('HSETNX', sk, won, n)
-  local winner = call('HGET', sk, won)
-  local state, _, ends = (call('HGET', sk, 'call:' .. name) or ''):match('^(%S+) (%S+) (%S+)')
-  if winner == n then
-    call('HSETNX', sk, 'answer:' .. name, text)
+  local known = call('HMGET', sk, won, 'call:' .. name, 'answer:' .. name)
+  local state, _, ends = (known[2] or ''):match('^(%S+) (%S+) (%S+)')
+  local noted = 'answered ' .. question .. ' ' .. (ends or '0') .. ' ' .. permit
+  if (known[1] or n) ~= n or known[3] then
+    call('HSET', sk, won, known[1] or n, 'call:' .. name, noted)
+  else
+    call('HSET', sk, won, n, 'call:' .. name, noted, 'answer:' .. name, text)
   end
-  call('HSET', sk, 'call:' .. name, 'answered ' .. question .. ' ' .. (ends or '0') .. ' ' .. permit)
   if state == 'lost' then
     count('late')
   end
@@ -141,7 +122,7 @@ local function store_answer()
     call('ZREM', K('dly'), id)
     make_ready(id, j)
   end
-  return winner
+  return known[1] or n
 end
 
 -- It was not carried out: its number may be used again. If it was taken for lost, and somebody has drawn
@@ -160,99 +141,10 @@ local function free_call()
   count(too_late and 'unfounded' or outcome)
 end
 
-local function settle_intent()
-  local winner = 0
-  if outcome == 'answer' then
-    winner = store_answer()
-  elseif outcome == 'unknown' then
-    lose_call(id, name, permit)
-  else
-    free_call()
-  end
-  if j.permit == permit then
-    call('HDEL', jk, 'permit', 'call_end')
-  end
-  return winner
-end
-
--- The provider said stop: this route rests, and goes on more slowly for some minutes.
-local function slow_down()
-  local rest = retry_after_ms > 0 and retry_after_ms or 1000
-  rest = rest + math.floor(rest * (tonumber(clock[2]) % 100) / 1000)
-  call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + rest))
-  local w = fields(rl, 'f', 'f_at')
-  if now - number(w.f_at) > 60000 then
-    call('HSET', rl, 'f', math.max(0.05, tonumber(w.f or '1') * 0.7), 'f_at', now)
-  end
-  call('ZADD', K('slow'), now, route)
-  count('rate_limited')
-end
-
-local function speed_up()
-  local w = fields(rl, 'f', 'f_at')
-  if w.f and now - number(w.f_at) > 60000 then
-    local f = tonumber(w.f) + 0.05
-    if f >= 1 then
-      call('HDEL', rl, 'f', 'f_at')
-    else
-      call('HSET', rl, 'f', f, 'f_at', now)
-    end
-  end
-end
-
-local function open_circuit(level, rest)
-  local open_ms = math.min(rest.most, rest.first * 2 ^ (level - 1))
-  call('HSET', rl, 'open', level, 'until', now + open_ms, 'judged', 0, 'failed', 0)
-  call('HDEL', rl, 'probe', 'probe_end')
-  call('ZADD', K('slow'), now, route)
-  event('circuit', id, route)
-  count('circuit_opened')
-end
-
--- Trying again is of no use before somebody has paid: nothing goes there until a person says so, or one call
--- that tries it out now and then is answered. -> is that new?
-local function run_dry()
-  local c = fields(rl, 'open', 'probe', 'dry')
-  if c.dry and c.probe ~= permit then
-    return false -- it was under way when the first was refused
-  end
-  open_circuit(c.dry and number(c.open) + 1 or 1, DRY_MS)
-  if not c.dry then
-    call('HSET', rl, 'dry', no_credit:sub(1, 60), 'dry_at', now)
-    event('no credit', id, route)
-  end
-  return not c.dry
-end
-
--- 20 % failures of 20 calls or more in 30 s: the route rests for 30 s, then one call tries it out.
-local function judge_route()
-  local c = fields(rl, 'since', 'judged', 'failed', 'open', 'probe', 'dry')
-  if c.open then
-    if c.probe == permit then
-      if out_of_order then
-        return open_circuit(number(c.open) + 1, c.dry and DRY_MS or OPEN_MS)
-      end
-      call('HDEL', rl, 'open', 'probe', 'probe_end', 'dry', 'dry_at')
-    end
-    return
-  end
-  if now - number(c.since) > WINDOW_MS then
-    c.judged, c.failed = 0, 0
-    call('HSET', rl, 'since', now)
-  end
-  local judged, failed = number(c.judged) + 1, number(c.failed) + (out_of_order and 1 or 0)
-  call('HSET', rl, 'judged', judged, 'failed', failed)
-  if out_of_order and judged >= CALLS_TO_JUDGE and failed >= judged * FAILED_SHARE then
-    open_circuit(1, OPEN_MS)
-  end
-end
-
 -- Those who wait for the same answer get it; if there is none, one of them asks.
 local function tell_cache()
-  if cache == '' then
-    return
-  end
-  local keeps = outcome == 'answer' and cache_ms > 0 and #text <= CACHED_MAX
+  local cache_ms = tonumber(ARGV[21] or '0')
+  local keeps = outcome == 'answer' and cache_ms > 0 and #text <= 1048576
   if keeps then
     call('SET', K('ca:' .. cache), string.format('%.0f %.0f ', now, cost) .. text, 'PX', cache_ms)
   end
@@ -268,105 +160,193 @@ local function tell_cache()
   end
 end
 
--- The least squares of the relative error: (tokens - estimate) / estimate over 1 / estimate, 1 and bytes /
--- estimate, each but the mean drawn towards 0 a little, so that texts that are all alike say no more than they do.
--- s: sums of 1, x, xx, z, zz, xz, y, xy, zy with x = 50 / estimate, z = bytes / (5 * estimate).
-local function fit_line(s)
-  local w, mx, mz, my = s[1], s[2] / s[1], s[4] / s[1], s[7] / s[1]
-  local xx, zz, xz = s[3] - w * mx * mx + 0.01, s[5] - w * mz * mz + 0.01, s[6] - w * mx * mz
-  local xy, zy = s[8] - w * mx * my, s[9] - w * mz * my
-  local det = xx * zz - xz * xz
-  local bx, bz = (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
-  return bx * 50, my - bx * mx - bz * mz, bz / 5
+-- ---- how the route is ----
+
+-- The provider said stop: this route rests, and goes on more slowly for some minutes.
+local function slow_down(f, f_at)
+  local rest = tonumber(ARGV[16]) > 0 and tonumber(ARGV[16]) or 1000
+  rest = rest + math.floor(rest * (tonumber(clock[2]) % 100) / 1000)
+  call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + rest))
+  if now - number(f_at) > 60000 then
+    call('HSET', rl, 'f', math.max(0.05, tonumber(f or '1') * 0.7), 'f_at', now)
+  end
+  call('ZADD', K('slow'), now, route)
+  count('rate_limited')
 end
 
--- The length that 95 % of the answers did not exceed. Buckets are 3 % wide.
-local function output_p95(key, calls)
-  local buckets, sum, below = {}, 0, 0
-  local h = call('HGETALL', key)
-  for i = 1, #h, 2 do
-    local b = h[i]:match('^o(%d+)$')
-    if b then
-      local n = tonumber(h[i + 1])
-      if calls % 512 == 0 then -- what was long ago counts less
-        n = math.floor(n / 2)
-        call('HSET', key, h[i], n)
-      end
-      buckets[#buckets + 1] = {tonumber(b), n}
-      sum = sum + n
-    end
+local function speed_up(f)
+  f = tonumber(f) + 0.05
+  if f >= 1 then
+    call('HDEL', rl, 'f', 'f_at')
+  else
+    call('HSET', rl, 'f', f, 'f_at', now)
   end
-  table.sort(buckets, function(a, b) return a[1] < b[1] end)
-  for _, b in ipairs(buckets) do
-    below = below + b[2]
-    if below >= 0.95 * sum then
-      return math.ceil(1.03 ^ (b[1] + 1))
-    end
+end
+
+-- Nobody is asked for 30 s (without credit: 5 min), then one call tries it out; if that fails, twice as long.
+local function open_circuit(level, is_dry, traffic)
+  local open_ms = math.min(is_dry and 3600000 or 600000, (is_dry and 300000 or 30000) * 2 ^ (level - 1))
+  call('HSET', rl, 'open', level, 'until', now + open_ms)
+  call('HDEL', rl, 'probe', 'probe_end')
+  call('ZADD', K('slow'), now, route)
+  event('circuit', id, route)
+  count('circuit_opened')
+  traffic.judged, traffic.failed = 0, 0
+end
+
+-- Trying again is of no use before somebody has paid: nothing goes there until a person says so, or one call
+-- that tries it out now and then is answered. -> is that new?
+local function run_dry(traffic, open, probe, dry)
+  if dry and probe ~= permit then
+    return false -- it was under way when the first was refused
   end
-  return 0
+  open_circuit(dry and number(open) + 1 or 1, true, traffic)
+  if not dry then
+    call('HSET', rl, 'dry', no_credit:sub(1, 60), 'dry_at', now)
+    event('no credit', id, route)
+  end
+  return not dry
+end
+
+-- 20 % failures of 20 calls or more in 30 s are too many.
+local function judge_route(traffic, open, probe, dry)
+  if open and probe == permit and out_of_order then
+    open_circuit(number(open) + 1, dry, traffic)
+  elseif open and probe == permit then
+    call('HDEL', rl, 'open', 'probe', 'probe_end', 'dry', 'dry_at')
+  end
+  if open then
+    return
+  end
+  if now - traffic.since > 30000 then
+    traffic.since, traffic.judged, traffic.failed = now, 0, 0
+  end
+  traffic.judged, traffic.failed = traffic.judged + 1, traffic.failed + (out_of_order and 1 or 0)
+  if out_of_order and traffic.judged >= 20 and traffic.failed >= traffic.judged * 0.2 then
+    open_circuit(1, false, traffic)
+  end
+end
+
+-- -> 1: from now on nothing goes there
+local function look_at_route()
+  local r = call('HMGET', rl, 'f', 'f_at', 'c', 'open', 'probe', 'dry')
+  local traffic, news = traffic_read(r[3]), nil
+  if no_credit ~= '' then
+    news = run_dry(traffic, r[4], r[5], r[6]) and 1 or nil
+  else
+    judge_route(traffic, r[4], r[5], r[6])
+  end
+  call('HSET', rl, 'c', traffic_packed(traffic))
+  if rate_limited then
+    slow_down(r[1], r[2])
+  elseif r[1] and now - number(r[2]) > 60000 then
+    speed_up(r[1])
+  end
+  if not rate_limited and (ARGV[18] == '0' or ARGV[19] == '0') then -- none left, says the provider
+    call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
+  end
+  if not r[3] then
+    call('PEXPIRE', rl, DAY)
+  end
+  return news
 end
 
 -- What this call shows about the next one of the step: how many tokens its texts are, how long the answers.
 local function learn()
-  if learner == '' or outcome ~= 'answer' then
-    return ''
+  -- The least squares of the relative error: (tokens - estimate) / estimate over 1 / estimate, 1 and bytes /
+  -- estimate, each but the mean drawn towards 0 a little, so that texts that are all alike say no more than they do.
+  -- s: sums of 1, x, xx, z, zz, xz, y, xy, zy with x = 50 / estimate, z = bytes / (5 * estimate).
+  local function fit_line(s)
+    local w, mx, mz, my = s[1], s[2] / s[1], s[4] / s[1], s[7] / s[1]
+    local xx, zz, xz = s[3] - w * mx * mx + 0.01, s[5] - w * mz * mz + 0.01, s[6] - w * mx * mz
+    local xy, zy = s[8] - w * mx * my, s[9] - w * mz * my
+    local det = xx * zz - xz * xz
+    local bx, bz = (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
+    return bx * 50, my - bx * mx - bz * mz, bz / 5
   end
+
+  -- The length that 95 % of the answers did not exceed. Buckets are 3 % wide.
+  local function output_p95(key, calls)
+    local buckets, sum, below = {}, 0, 0
+    local h = call('HGETALL', key)
+    for i = 1, #h, 2 do
+      local b = h[i]:match('^o(%d+)$')
+      if b then
+        local n = tonumber(h[i + 1])
+        if calls % 512 == 0 then -- what was long ago counts less
+          n = math.floor(n / 2)
+          call('HSET', key, h[i], n)
+        end
+        buckets[#buckets + 1] = {tonumber(b), n}
+        sum = sum + n
+      end
+    end
+    table.sort(buckets, function(a, b) return a[1] < b[1] end)
+    for _, b in ipairs(buckets) do
+      below = below + b[2]
+      if below >= 0.95 * sum then
+        return math.ceil(1.03 ^ (b[1] + 1))
+      end
+    end
+    return 0
+  end
+
   local key = K('cal:' .. learner)
   local raw, bytes, guess, expected = tonumber(ARGV[23]), tonumber(ARGV[24]), tonumber(ARGV[25]), tonumber(ARGV[26])
-  local c = fields(key, 's', 'n', 'near', 'over', 'line')
-  local n, s = number(c.n) + 1, {}
-  local x, z, y = 50 / raw, bytes / (5 * raw), input / raw
-  for old in (c.s or '0 0 0 0 0 0 0 0 0'):gmatch('%S+') do
-    s[#s + 1] = tonumber(old) * 0.99
-  end
+  local known = call('HMGET', key, 's', 'line')
+  local s = known[1] and {cmsgpack.unpack(known[1])} or {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+  local n, x, z, y = s[10] + 1, 50 / raw, bytes / (5 * raw), input / raw
   for k, new in ipairs({1, x, x * x, z, z * z, x * z, y, x * y, z * y}) do
-    s[k] = s[k] + new
+    s[k] = s[k] * 0.99 + new
   end
-  call('HINCRBY', key, string.format('o%d', math.floor(math.log(math.max(1, output)) / math.log(1.03))), 1)
-  local line = c.line or ''
-  if n <= 100 or n % 16 == 0 then
-    local fixed, per_token, per_byte = fit_line(s)
-    line = string.format('%d %.6g %.6g %.6g %d', n, fixed, per_token, per_byte, n >= 20 and output_p95(key, n) or 0)
-    call('PEXPIRE', key, 100 * DAY)
+  s[10] = n
+  s[11] = s[11] + (math.abs(guess - input) <= 0.05 * input and 1 or 0)
+  s[12] = s[12] + (output > expected and 1 or 0)
+  call('HINCRBY', key, 'o' .. math.floor(math.log(math.max(1, output)) / math.log(1.03)), '1')
+  if n > 100 and n % 16 ~= 0 then
+    call('HSET', key, 's', cmsgpack.pack(unpack(s)))
+    return ''
   end
-  call('HSET', key, 's', table.concat(s, ' '), 'n', n, 'line', line,
-    'near', number(c.near) + (math.abs(guess - input) <= 0.05 * input and 1 or 0),
-    'over', number(c.over) + (output > expected and 1 or 0))
-  return line ~= c.line and line or ''
+  local fixed, per_token, per_byte = fit_line(s)
+  local line = string.format('%d %.6g %.6g %.6g %d', n, fixed, per_token, per_byte, n >= 20 and output_p95(key, n) or 0)
+  call('HSET', key, 's', cmsgpack.pack(unpack(s)), 'line', line)
+  call('PEXPIRE', key, 100 * DAY)
+  return line
 end
 
-local p = fields(K('p:' .. permit), 'job', 'cost', 'slots', 'windows', 'budgets', 'reaped', 'most')
-local is_new = false
-if p.job then
+-- ---- all of it ----
+
+local news
+if p then
   settle_windows(p.windows)
   free_slots(p.slots)
-  settle_money(p.budgets, tonumber(p.cost), tonumber(p.most or p.cost), p.reaped)
+  settle_money(p.budgets, p.reaped)
   call('DEL', K('p:' .. permit))
   call('ZREM', K('px'), permit)
   if outcome == 'answer' or outcome == 'cancelled' then
     keep_books()
-    charge_group()
-    count('answers')
-  end
-  if no_credit ~= '' then
-    is_new = run_dry()
-  else
-    judge_route()
-  end
-  if rate_limited then
-    slow_down()
-  else
-    speed_up()
-    if requests_left == 0 or tokens_left == 0 then
-      call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
+    if j.state then
+      charge_group()
     end
   end
-  call('PEXPIRE', rl, DAY)
+  news = look_at_route()
 end
-local winner = settle_intent()
-tell_cache()
-local learned = p.job and learn() or ''
-local news = is_new and 1 or nil
+
+local winner = 0
+if outcome == 'answer' then
+  winner = store_answer()
+elseif outcome == 'unknown' then
+  lose_call(id, name, permit)
+else
+  free_call()
+end
+if j.permit == permit then
+  call('HDEL', jk, 'permit', 'call_end')
+end
+if cache ~= '' then
+  tell_cache()
+end
+local learned = p and outcome == 'answer' and learner ~= '' and learn() or ''
 local ours = j.fence == fence and j.state == 'active' and 1 or 0
 if winner ~= 0 and winner ~= n then
   return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or '', learned, news}

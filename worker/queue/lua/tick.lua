@@ -5,7 +5,7 @@
 -- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them,
 --        jobs that were lost too often and are quarantined now, as id, tenant, why, ..., live workers}
 -- Sent twice: finds less to do.
--- With: groups ends calls
+-- With: groups ends windows calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS = 30000
@@ -45,24 +45,28 @@ local function reap_job(id, lease_end)
   make_ready(id, j)
 end
 
--- The owner of a call is taken for dead: its slots are free, its tokens leave the windows by
--- themselves, its money may have been spent.
+-- The owner of a call is taken for dead: its slots are free, what it held of windows counts until the call is
+-- certainly over and a window longer, its money may have been spent.
 local function reap_permit(permit)
-  local key = K('p:' .. permit)
-  local p = fields(key, 'job', 'name', 'cost', 'slots', 'budgets', 'most')
+  local p = permit_read(permit)
   call('ZREM', K('px'), permit)
-  if not p.job then
+  if not p or p.reaped then
     return
   end
-  for scope in p.slots:gmatch('[^\n]+') do
+  for _, scope in ipairs(p.slots) do
     call('ZREM', K('cs:' .. scope), permit)
   end
-  for budget in p.budgets:gmatch('[^\n]+') do
-    call('HINCRBY', K('bud:' .. budget), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
-    call('HINCRBY', K('bud:' .. budget), 'u', p.most or p.cost)
+  for i = 1, #p.windows, 4 do
+    if p.windows[i + 2] == 0 then
+      local kind, held = p.windows[i + 1], p.windows[i + 3]
+      window_release(p.windows[i], kind, held, held, bucket_at(kind, p.ends))
+    end
   end
-  call('HSET', key, 'reaped', 1, 'slots', '')
-  call('PEXPIRE', key, 3600000)
+  for _, budget in ipairs(p.budgets) do
+    call('HINCRBY', K('bud:' .. budget), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
+    call('HINCRBY', K('bud:' .. budget), 'u', p.most)
+  end
+  permit_reaped(permit, p)
   lose_call(p.job, p.name, permit)
 end
 

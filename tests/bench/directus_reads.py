@@ -84,15 +84,17 @@ def paths(count, start):
 
 
 def cpu_seconds(pids):
-    """Of processes and what they have started, as far as it still lives."""
+    """Of processes and what they have started."""
     ticks = 0
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(") ", 1)[1].split()
         except OSError:
             continue
-        if int(stat.parent.name) in pids or int(fields[1]) in pids:
-            ticks += int(fields[11]) + int(fields[12])
+        if int(stat.parent.name) in pids:
+            ticks += sum(map(int, fields[11:15]))  # with those of its children that have ended
+        elif int(fields[1]) in pids:
+            ticks += sum(map(int, fields[11:13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -131,7 +133,7 @@ class Bench:
                         "-c", ARTICLES.format(count=self.given.items)], check=True)
         more = dict(pair.split("=", 1) for pair in self.given.variables)
         self.env = environment(self.redis, self.simulator, self.directus, LOG_LEVEL="warn", **{
-            "DIRECTUS_BULK_SHARE": None, **more})
+            "DIRECTUS_BULK_SHARE": None, "WORKER_CONCURRENCY": 20, **more})
         self.workers = [Worker(self.folder / f"worker{n}", self.env).wait_until_ready() for n in range(self.given.workers)]
         self.pids = {
             "Directus": {int((pathlib.Path(self.directus.dir) / "directus.pid").read_text())},

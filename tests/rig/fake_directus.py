@@ -23,7 +23,8 @@ class FakeDirectus:
         self.settings = {}      # the row of directus_settings; None: forbidden
         self.extension = None   # what GET /flow-worker answers; None: not installed; "forbidden": not for this user
         self.transforms = True  # a width of one's own is allowed for /assets
-        self.requests = []   # dicts: method, path, query, headers, body, at
+        self.requests = []   # dicts: method, path, query, headers, body, at, beside: the requests under way when it came
+        self.under_way = []  # requests that are not answered yet
         self.broken = None   # (status, body): the answer to everything
         self.limit_max = None  # QUERY_LIMIT_MAX: a number caps a list, ("refuse", number) refuses to give more
         self.delay = 0       # seconds before each answer
@@ -78,10 +79,14 @@ class FakeDirectus:
             "headers": {k.lower(): v for k, v in handler.headers.items()},
             "body": json.loads(body) if body else None, "at": time.time() * 1000,
         }
+        with self.lock:
+            request["beside"] = list(self.under_way)
+            self.under_way.append(request)
         if self.delay:
             time.sleep(self.delay)
         with self.lock:
             self.requests.append(request)
+            self.under_way = [r for r in self.under_way if r is not request]  # before the worker can have the answer
             status, answer = self.broken or self.answer(request)
         type = "application/json; charset=utf-8"
         if isinstance(answer, tuple):

@@ -74,6 +74,7 @@ struct config {
 	const cJSON *ai_models;       /* an array; NULL: not given */
 	const char *ai_default_model; /* "provider:model"; NULL: not given */
 	const char *ai_system_prompt; /* NULL: not given */
+	const char *ai_tokenizer_dir; /* NULL: the usual one (worker/tokenizers.h) */
 	const cJSON *ai_limits;       /* an array of checked entries; NULL: none */
 	bool ai_allow_inline_keys;    /* options `apiKey…` count */
 	bool ai_settings_import;      /* allowed models and model lists from Directus' settings */

@@ -24,6 +24,10 @@ static const struct config_variable model_variables[] = {
 	 .help = "`json:[{\"provider\",\"model\",\"name\",\"limit\":{\"context\",\"output\"},"
 		 "\"cost\":{\"input\",\"output\"},\"attachment\",\"reasoning\"}]`: adds to the "
 		 "model table or overrides it; costs are USD per million tokens"},
+	{.name = "AI_TOKENIZER_DIR", .type = CONFIG_TEXT, .offset = AT(ai_tokenizer_dir),
+	 .unset = "/usr/local/share/flow-worker",
+	 .help = "Folder with the tokenizers' files (`deploy/tokenizer` puts them there); without "
+		 "them tokens are estimated by classes of characters"},
 	{.name = "AI_LIMITS", .type = CONFIG_JSON, .offset = AT(ai_limits),
 	 .shape = config_shape_limits,
 	 .help = "`json:[{\"scope\",\"rpm\",\"rpd\",\"tpm\",\"itpm\",\"otpm\",\"concurrency\","

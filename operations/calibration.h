@@ -1,7 +1,7 @@
 /* operations/calibration.h: what past calls of a step say about its next one.
  *
- * Providers tell what a question really was in tokens. The queue fits to that, for each model and step,
- * a line over two counts of the text: the estimator's and the bytes,
+ * Providers tell what a question really was in tokens. The queue fits to that, for each model, step and kind
+ * of text, a line over two counts of the text: the estimator's and the bytes,
  *
  *	tokens = fixed + per_token * estimate + per_byte * bytes
  *
@@ -16,8 +16,13 @@
 
 /* A question, as it can be counted without asking anybody. */
 struct token_count {
-	uint64_t tokens; /* by the class estimator: tokens.h */
+	uint64_t tokens; /* tokens.h says how */
 	uint64_t bytes;  /* of all its texts */
+	uint64_t
+		guess; /* where nothing has been learned: tokens, changed by what is known of the tokenizer */
+	const char *
+		kind; /* of the texts, and how they were counted: what is learned of one kind says little
+			     about another. A literal; NULL: not looked at */
 };
 
 struct calibration {

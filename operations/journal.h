@@ -97,9 +97,9 @@ struct journal_methods {
 	 * answers that are there; a number without an answer was ambiguous, and is either answered
 	 * under a later number or is to be asked again. */
 	uint32_t (*calls)(struct journal *j, const char *step);
-	/* What past calls of this step to that model have shown; calls 0: nothing yet. */
-	struct calibration (*calibration)(struct journal *j, const char *step, const char *provider,
-					  const char *model);
+	/* What past calls of this step to that model have shown of such texts (step, provider, model and
+	 * count of the entry); calls 0: nothing yet. */
+	struct calibration (*calibration)(struct journal *j, const struct journal_entry *e);
 };
 
 struct journal {

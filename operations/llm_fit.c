@@ -223,10 +223,13 @@ static void estimate(struct llm_call *c)
 	const struct llm_target *t = &c->target;
 
 	c->count = tokens_of_question(&c->question, c->op->arena);
-	c->known = j->methods->calibration(j, c->op->step, t->config->id, t->model_id);
+	c->known = j->methods->calibration(j, &(struct journal_entry){.step = c->op->step,
+								      .provider = t->config->id,
+								      .model = t->model_id,
+								      .count = c->count});
 	c->estimate = calibration_input(
 		&c->known, &c->count,
-		(uint64_t)((double)c->count.tokens *
+		(uint64_t)((double)c->count.guess *
 			   models_factor(c->op->use->models, t->config->id, t->model->id)));
 }
 

@@ -73,6 +73,7 @@ static void read_rules(struct model *m, const cJSON *entry)
 	m->thinking = (enum thinking)CHOICE(entry, "thinking", thinking_names, m->thinking);
 	m->image_rule = (enum image_rule)CHOICE(entry, "image", image_names, m->image_rule);
 	m->tokenizer = (enum tokenizer)CHOICE(entry, "tokenizer", tokenizer_names, m->tokenizer);
+	m->tokenizer_known = m->tokenizer_known || json_get_text(entry, "tokenizer") != NULL;
 	m->budget_min = count_of(entry, "budgetMin", m->budget_min);
 	m->budget_max = count_of(entry, "budgetMax", m->budget_max);
 	m->image_base = count_of(entry, "imageBase", m->image_base);

@@ -1,5 +1,6 @@
 #include "operations/models.h"
 
+#include "operations/byte_pair.h"
 #include "operations/model_own.h"
 
 #include <ctype.h>
@@ -38,6 +39,7 @@ struct models {
 	struct kept kept[KEPT_MAX];
 	size_t kept_count;
 	struct window windows[KEPT_MAX];
+	struct byte_pairs *byte_pairs[SPLIT_CL100K + 1]; /* NULL: not loaded */
 	size_t window_count;
 };
 
@@ -276,6 +278,7 @@ static const struct model *put_together(const struct models *models,
 	m->context = preset && preset->context ? preset->context : DEFAULT_CONTEXT;
 	m->output = DEFAULT_OUTPUT;
 	m->stop = true;
+	m->tokenizer_known = p->kind == PROVIDER_OPENAI;
 	apply_family(&l, m, kind_name(p), id);
 	if (base)
 		apply_base(&l, m, base);
@@ -290,6 +293,7 @@ static const struct model *put_together(const struct models *models,
 		m->output = m->context;
 	if (!m->price_known && preset && preset->is_free)
 		m->price_known = true;
+	m->byte_pairs = models_byte_pairs(models, m->tokenizer);
 	derive_prices(&l, m, base ? provider_of_base(&l, base) : kind_name(p), base ? base : id);
 	return m;
 }
@@ -477,6 +481,24 @@ const cJSON *models_limits(const struct config *config, struct arena *a)
 		json_push(limits, entry);
 	}
 	return limits;
+}
+
+/* ---- counting ---- */
+
+struct byte_pairs *models_byte_pairs(const struct models *m, enum tokenizer t)
+{
+	return m->byte_pairs[t == TOKENIZER_CL100K ? SPLIT_CL100K : SPLIT_O200K];
+}
+
+bool models_load_ranks(struct models *m, enum split_rules rules, struct str file, struct error *err)
+{
+	struct byte_pairs *b = byte_pairs_new(m->arena, rules, file, err);
+
+	if (!b)
+		return false;
+	m->byte_pairs[rules] = b;
+	m->kept_count = 0; /* they are other ones now */
+	return true;
 }
 
 /* ---- learning ---- */

@@ -18,6 +18,7 @@
 #define OPERATIONS_MODELS_H
 
 #include "common/config.h"
+#include "operations/byte_pair_split.h"
 #include "operations/providers/provider.h"
 
 struct models;
@@ -81,6 +82,16 @@ bool models_wants_window(const struct models *models, const struct provider_conf
 /* 0: it was asked, and nothing is known; it is not asked again. */
 void models_set_window(struct models *m, const struct provider_config *provider, const char *id,
 		       uint32_t tokens);
+
+/* ---- counting ---- */
+
+struct byte_pairs;
+/* With the ranks of that tokenizer, or of the one that is nearest to it; NULL: they are not loaded. */
+struct byte_pairs *models_byte_pairs(const struct models *m, enum tokenizer t);
+/* From the published file of a tokenizer; entries that models_find() gives from now on count with it (tokens.h).
+ * ERR_INVALID_PAYLOAD: it is not such a file. */
+bool models_load_ranks(struct models *m, enum split_rules rules, struct str file,
+		       struct error *err) NODISCARD;
 
 /* ---- what the estimator learns ---- */
 

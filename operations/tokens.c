@@ -1,6 +1,7 @@
 #include "operations/tokens.h"
 
-#include "common/utf8.h"
+#include "operations/byte_pair.h"
+#include "operations/tokens_classes.h"
 
 #include <math.h>
 
@@ -10,227 +11,138 @@ enum {
 	UNKNOWN_IMAGE = 1500,
 	UNKNOWN_SIDE = 1024,
 	BYTES_PER_PDF_PAGE = 60000, /* a rough page, text and pictures */
-	TOKENS_PER_PDF_PAGE = 1000
+	TOKENS_PER_PDF_PAGE = 1000,
+	BYTES_TO_COUNT = 65536, /* of a question, by byte pairs: a millisecond or two */
+	BYTES_AT_ONCE = 4096
 };
 
 /* ---- text ---- */
 
-enum kind {
-	LETTER,
-	DIGIT,
-	PUNCTUATION,
-	NEWLINE,
-	SPACE,
-	CYRILLIC,
-	GREEK,
-	ARABIC,
-	INDIC,
-	VIETNAMESE,
-	KANA,
-	HAN,
-	HANGUL,
-	CJK_PUNCTUATION,
-	OTHER,
-	ASTRAL,
-	MARK
+/* What has been found in the texts of a question. */
+struct sum {
+	const struct model *model;
+	size_t bytes_to_come; /* of all texts */
+	double pairs;         /* by byte pairs; of them: */
+	double own, base; /* by classes, as the model's tokenizer and as the one with the ranks */
+	uint64_t bytes, other, digits, letters; /* other: not ASCII */
+	uint64_t added;                         /* what is no text */
 };
 
-static const struct {
-	uint32_t from, to;
-	enum kind kind;
-} ranges[] = {
-	{0x0041,  0x005A,  LETTER         },
-        {0x0061,  0x007A,  LETTER         },
-	{0x00AA,  0x00AA,  LETTER         },
-        {0x00BA,  0x00BA,  LETTER         },
-	{0x00C0,  0x00D6,  LETTER         },
-        {0x00D8,  0x00F6,  LETTER         },
-	{0x00F8,  0x024F,  LETTER         },
-        {0x0370,  0x03FF,  GREEK          },
-	{0x0400,  0x052F,  CYRILLIC       },
-        {0x0590,  0x077F,  ARABIC         },
-	{0x0900,  0x0E7F,  INDIC          },
-        {0x1E00,  0x1EFF,  VIETNAMESE     },
-	{0x200D,  0x200D,  MARK           },
-        {0x3000,  0x303F,  CJK_PUNCTUATION},
-	{0x3040,  0x30FF,  KANA           },
-        {0x3400,  0x4DBF,  HAN            },
-	{0x4E00,  0x9FFF,  HAN            },
-        {0xAC00,  0xD7AF,  HANGUL         },
-	{0xFE00,  0xFE0F,  MARK           },
-        {0xFF00,  0xFF65,  CJK_PUNCTUATION},
-	{0xFF66,  0xFF9F,  KANA           },
-        {0x1F3FB, 0x1F3FF, MARK           },
-	{0x20000, 0x3FFFF, HAN            },
-};
-
-/* Of each tokenizer: per run of letters, per letter beyond the eighth, per switch from lower to upper
- * case, per accented letter; per three digits; per run of punctuation and per character of it; per run
- * of newlines; per run of two spaces or more; then per code point. */
-struct weights {
-	double run, long_run, case_switch, accent;
-	double digits, punctuation_run, punctuation, newline, spaces;
-	double per[MARK + 1];
-	double all;
-};
-
-static const struct weights weights[] = {
-	[TOKENIZER_O200K] = {0.95,
-			     0.23, 1.52,
-			     0,    1.15,
-			     0.99, 0.02,
-			     0.21, 0.19,
-			     {[CYRILLIC] = 0.24,
-			      [GREEK] = 0.43,
-			      [ARABIC] = 0.38,
-			      [INDIC] = 0.45,
-			      [KANA] = 0.76,
-			      [HAN] = 0.76,
-			      [HANGUL] = 0.69,
-			      [CJK_PUNCTUATION] = 0.47,
-			      [OTHER] = 1.06,
-			      [ASTRAL] = 1.8,
-			      [MARK] = 1},
-			     1   },
-	[TOKENIZER_CL100K] = {1.07,
-                             0.17, 1.66,
-                             1.32, 1.21,
-                             0.78, 0.03,
-                             0.33, 0.40,
-                             {[CYRILLIC] = 0.47,
-			       [GREEK] = 1.0,
-			       [ARABIC] = 1.0,
-			       [INDIC] = 1.25,
-			       [KANA] = 1.02,
-			       [HAN] = 1.10,
-			       [HANGUL] = 1.26,
-			       [CJK_PUNCTUATION] = 0.79,
-			       [OTHER] = 1.37,
-			       [ASTRAL] = 2.5,
-			       [MARK] = 1},
-                             1   },
-	[TOKENIZER_CLAUDE] = {1.12,
-                             0.12, 1.74,
-                             2.86, 1.13,
-                             0.93, 0.03,
-                             0.68, 0,
-                             {[CYRILLIC] = 0.55,
-			       [GREEK] = 1.3,
-			       [ARABIC] = 1.1,
-			       [INDIC] = 1.6,
-			       [VIETNAMESE] = 0.39,
-			       [KANA] = 1.04,
-			       [HAN] = 1.02,
-			       [HANGUL] = 1.41,
-			       [CJK_PUNCTUATION] = 0.65,
-			       [OTHER] = 1.87,
-			       [ASTRAL] = 2.7,
-			       [MARK] = 1},
-                             1   },
-	[TOKENIZER_CLAUDE_NEW] = {1.12,
-                             0.12, 1.74,
-                             2.86, 1.13,
-                             0.93, 0.03,
-                             0.68, 0,
-                             {[CYRILLIC] = 0.55,
-				   [GREEK] = 1.3,
-				   [ARABIC] = 1.1,
-				   [INDIC] = 1.6,
-				   [VIETNAMESE] = 0.39,
-				   [KANA] = 1.04,
-				   [HAN] = 1.02,
-				   [HANGUL] = 1.41,
-				   [CJK_PUNCTUATION] = 0.65,
-				   [OTHER] = 1.87,
-				   [ASTRAL] = 2.7,
-				   [MARK] = 1},
-                             1.35},
-};
-
-static enum kind kind_of(uint32_t c)
+static enum tokenizer base_of(const struct model *m)
 {
-	if (c == '\n' || c == '\r')
-		return NEWLINE;
-	if (c == ' ' || c == '\t')
-		return SPACE;
-	if (c >= '0' && c <= '9')
-		return DIGIT;
-	for (size_t i = 0; i < ARRAY_LEN(ranges) && c >= ranges[i].from; i++)
-		if (c <= ranges[i].to)
-			return ranges[i].kind;
-	if (c < 0x80)
-		return PUNCTUATION;
-	return c > 0xFFFF ? ASTRAL : OTHER;
+	return m->tokenizer == TOKENIZER_CL100K ? TOKENIZER_CL100K : TOKENIZER_O200K;
 }
 
-static bool is_upper(uint32_t c)
+bool tokens_are_exact(const struct model *m)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE);
+	return m->byte_pairs && m->tokenizer == base_of(m) && m->tokenizer_known;
 }
 
-/* A run of characters of one kind. */
-struct run {
-	enum kind kind;
-	size_t length, case_switches, accents;
-	bool was_lower;
-};
-
-static void add_to_run(struct run *r, uint32_t c)
+static bool begins_a_character(char c)
 {
-	r->length++;
-	r->accents += c >= 0x80 && c < 0x1E00;
-	r->case_switches += r->was_lower && is_upper(c);
-	r->was_lower = !is_upper(c);
+	return ((unsigned char)c & 0xC0) != 0x80;
 }
 
-static double weigh(const struct run *r, const struct weights *w)
+/* Pieces of the text, spread over it; what classes say of the whole and of them is the proportion. */
+static double by_samples(const struct sum *s, struct str text, size_t most)
 {
-	double length = (double)r->length;
+	size_t count = most / BYTES_AT_ONCE + 1, size = most / count, step = text.len / count;
+	double found = 0, guessed = 0;
 
-	switch (r->kind) {
-	case LETTER:
-		return w->run + (r->length > 8 ? (length - 8) * w->long_run : 0) +
-		       (double)r->case_switches * w->case_switch + (double)r->accents * w->accent;
-	case DIGIT:
-		return ceil(length / 3) * w->digits;
-	case PUNCTUATION:
-		return w->punctuation_run + length * w->punctuation;
-	case NEWLINE:
-		return w->newline;
-	case SPACE:
-		return r->length > 1 ? w->spaces : 0;
-	default: /* by the code point */
-		return length * w->per[r->kind];
+	for (size_t i = 0; i < count; i++) {
+		size_t from = i * step, end = from + size;
+		struct str part;
+
+		while (from > 0 && !begins_a_character(text.ptr[from]))
+			from--;
+		while (end < text.len && !begins_a_character(text.ptr[end]))
+			end++;
+		part = (struct str){text.ptr + from, end - from};
+		found += (double)byte_pairs_count(s->model->byte_pairs, part);
+		guessed += tokens_by_classes(base_of(s->model), part);
 	}
+	return guessed > 0 ? found * tokens_by_classes(base_of(s->model), text) / guessed : found;
 }
 
-/* A run of Latin letters goes on through the ones that Vietnamese adds; what those cost comes on
- * top. */
-static bool goes_on(const struct run *r, enum kind kind)
+static double by_pairs(const struct sum *s, struct str text)
 {
-	return r->length && (r->kind == kind || (r->kind == LETTER && kind == VIETNAMESE));
+	size_t most = text.len;
+
+	if (s->bytes_to_come > BYTES_TO_COUNT)
+		most = (size_t)((double)BYTES_TO_COUNT * (double)text.len /
+				(double)s->bytes_to_come);
+	return most < text.len ? by_samples(s, text, most)
+			       : (double)byte_pairs_count(s->model->byte_pairs, text);
 }
 
-uint64_t tokens_of_text(enum tokenizer t, struct str text)
+static void look_at_bytes(struct sum *s, struct str text)
 {
-	const struct weights *w = &weights[t];
-	struct run run = {.length = 0};
-	double sum = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
 
-	for (size_t at = 0; at < text.len;) {
-		uint32_t c = utf8_next(text, &at);
-		enum kind kind = kind_of(c);
-
-		if (!goes_on(&run, kind)) {
-			sum += run.length ? weigh(&run, w) : 0;
-			run = (struct run){.kind = kind == VIETNAMESE ? LETTER : kind};
-		}
-		if (kind == VIETNAMESE)
-			sum += w->per[VIETNAMESE];
-		add_to_run(&run, c);
+		s->other += c >= 0x80;
+		s->digits += c >= '0' && c <= '9';
+		s->letters += ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
 	}
-	sum += run.length ? weigh(&run, w) : 0;
-	return (uint64_t)ceil(sum * w->all);
+	s->bytes += text.len;
+}
+
+static void add_text(struct sum *s, struct str text)
+{
+	const struct model *m = s->model;
+
+	look_at_bytes(s, text);
+	if (m->byte_pairs)
+		s->pairs += by_pairs(s, text);
+	if (m->byte_pairs && m->tokenizer != base_of(m))
+		s->base += tokens_by_classes(base_of(m), text);
+	if (!m->byte_pairs || m->tokenizer != base_of(m))
+		s->own += tokens_by_classes(m->tokenizer, text);
+}
+
+/* What kind of text it is: tokenizers differ by other factors in other scripts, and in words by others than
+ * in data. The rest are separators and signs. */
+static const char *kind_of(const struct sum *s, bool by_pairs)
+{
+	enum { SCRIPT, ACCENTS, DIGITS, WORDS, DATA };
+	static const char *const names[][2] = {
+		[SCRIPT] = {"script",  "pairs-script" },
+                  [ACCENTS] = {"accents", "pairs-accents"},
+		[DIGITS] = {"digits",  "pairs-digits" },
+                  [WORDS] = {"words",   "pairs-words"  },
+		[DATA] = {"data",    "pairs-data"   },
+	};
+	uint64_t ascii = s->bytes - s->other;
+	unsigned kind = s->other * 5 > s->bytes         ? SCRIPT
+			: s->other * 100 > s->bytes     ? ACCENTS
+			: s->digits * 10 > s->bytes * 3 ? DIGITS
+			: s->letters * 10 >= ascii * 9  ? WORDS
+							: DATA;
+
+	return names[kind][by_pairs];
+}
+
+/* What another tokenizer makes of it at first sight: as many more or less as classes say. */
+static struct token_count total(const struct sum *s)
+{
+	bool by_pairs = s->model->byte_pairs != NULL;
+	double tokens = by_pairs ? s->pairs : s->own;
+	double guess = by_pairs && s->base > 0 ? s->pairs * s->own / s->base : tokens;
+
+	return (struct token_count){
+		.tokens = (uint64_t)ceil(tokens) + s->added,
+		.bytes = s->bytes,
+		.guess = (uint64_t)ceil(guess) + s->added,
+		.kind = kind_of(s, by_pairs),
+	};
+}
+
+struct token_count tokens_of_text(const struct model *m, struct str text)
+{
+	struct sum s = {.model = m, .bytes_to_come = text.len};
+
+	add_text(&s, text);
+	return total(&s);
 }
 
 /* ---- pictures ---- */
@@ -288,42 +200,46 @@ uint64_t tokens_of_image(const struct model *m, uint32_t width, uint32_t height,
 
 /* ---- a question ---- */
 
-static void add_text(struct token_count *sum, const struct model *m, struct str text)
-{
-	sum->tokens += tokens_of_text(m->tokenizer, text);
-	sum->bytes += text.len;
-}
-
-static void add_part(struct token_count *sum, const struct model *m, const struct llm_part *part)
+static void add_part(struct sum *s, const struct llm_part *part)
 {
 	switch (part->kind) {
 	case PART_TEXT:
-		add_text(sum, m, str_of(part->text));
+		add_text(s, str_of(part->text));
 		break;
 	case PART_IMAGE:
-		sum->tokens += tokens_of_image(m, part->width, part->height, part->detail);
+		s->added += tokens_of_image(s->model, part->width, part->height, part->detail);
 		break;
 	case PART_DOCUMENT:
-		sum->tokens +=
-			(strlen(part->base64) / BYTES_PER_PDF_PAGE + 1) * TOKENS_PER_PDF_PAGE;
+		s->added += (strlen(part->base64) / BYTES_PER_PDF_PAGE + 1) * TOKENS_PER_PDF_PAGE;
 		break;
 	}
+}
+
+static size_t bytes_of(const struct llm_message *message)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < message->count; i++)
+		if (message->parts[i].kind == PART_TEXT)
+			bytes += str_of(message->parts[i].text).len;
+	return bytes;
 }
 
 struct token_count tokens_of_question(const struct llm_question *q, struct arena *a)
 {
-	struct token_count sum = {PER_CHAT, 0};
+	struct sum s = {.model = q->model, .added = PER_CHAT + PER_MESSAGE * q->count};
+	struct str schema = q->schema ? json_print(a, q->schema) : (struct str){NULL, 0};
 
+	s.bytes_to_come = str_of(q->system).len + schema.len;
+	for (size_t i = 0; i < q->count; i++)
+		s.bytes_to_come += bytes_of(&q->messages[i]);
 	if (q->system) {
-		sum.tokens += PER_MESSAGE;
-		add_text(&sum, q->model, str_of(q->system));
+		s.added += PER_MESSAGE;
+		add_text(&s, str_of(q->system));
 	}
-	for (size_t i = 0; i < q->count; i++) {
-		sum.tokens += PER_MESSAGE;
+	for (size_t i = 0; i < q->count; i++)
 		for (size_t j = 0; j < q->messages[i].count; j++)
-			add_part(&sum, q->model, &q->messages[i].parts[j]);
-	}
-	if (q->schema)
-		add_text(&sum, q->model, json_print(a, q->schema));
-	return sum;
+			add_part(&s, &q->messages[i].parts[j]);
+	add_text(&s, schema);
+	return total(&s);
 }

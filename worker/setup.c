@@ -9,6 +9,7 @@
 #include "operations/models.h"
 #include "worker/cli/cli.h"
 #include "worker/flow/flows.h"
+#include "worker/tokenizers.h"
 
 static struct redis_options redis_options_of(const struct config *c)
 {
@@ -89,6 +90,17 @@ void setup_wait(struct setup *s, struct call *c)
 {
 	c->done = ended;
 	loop_run(s->services.loop);
+}
+
+bool setup_count(struct setup *s, const struct cli *cli)
+{
+	struct error err;
+	unsigned count;
+
+	if (tokenizers_load(s->services.models, s->config, &count, &err))
+		return true;
+	(void)cli_failed(cli, &err);
+	return false;
 }
 
 /* ---- Directus' AI settings ---- */

@@ -26,6 +26,9 @@ bool setup_make(struct setup *s, const struct config *config, struct arena *a,
 		struct error *err) NODISCARD;
 void setup_close(struct setup *s);
 
+/* The tokenizers' files, for commands that count; false: what is wrong has been told. */
+bool setup_count(struct setup *s, const struct cli *cli) NODISCARD;
+
 /* With AI_SETTINGS_IMPORT: which models Directus' own AI settings allow. A Directus that does not
  * answer within seconds, or does not let us, is told in the log and changes nothing. */
 void setup_import(struct setup *s);

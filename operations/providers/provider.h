@@ -58,6 +58,8 @@ enum image_rule { /* how many tokens a picture is */
 
 enum tokenizer { TOKENIZER_O200K, TOKENIZER_CL100K, TOKENIZER_CLAUDE, TOKENIZER_CLAUDE_NEW };
 
+struct byte_pairs;
+
 /* One model, all of it data: operations/models.json, AI_MODELS, AI_OPENAI_COMPATIBLE_MODELS. */
 struct model {
 	const char *provider, *id, *name;
@@ -79,7 +81,9 @@ struct model {
 	enum image_rule image_rule;
 	uint32_t image_base, image_tile; /* IMAGE_TILES */
 	enum tokenizer tokenizer;
-	const char *retires;  /* "2026-12-11", or NULL */
+	bool tokenizer_known;          /* it is the model's own, not only near to it */
+	struct byte_pairs *byte_pairs; /* counts with its ranks, or o200k's; NULL: there are none */
+	const char *retires;           /* "2026-12-11", or NULL */
 	const cJSON *options; /* joins the request's body, before the operation's own; or NULL */
 };
 

@@ -1,4 +1,5 @@
 /* What past calls of a step say about the next one. */
+#include "operations/journal.h"
 #include "test.h"
 #include "worker/queue/calibrations.h"
 
@@ -29,7 +30,8 @@ static void a_line_is_read_whole_or_not_at_all(void **state)
 
 static void a_question_is_estimated_by_the_line_when_enough_is_known(void **state)
 {
-	const struct token_count count = {1000, 4000}, nothing = {0, 0};
+	const struct token_count count = {.tokens = 1000, .bytes = 4000};
+	const struct token_count nothing = {.tokens = 0};
 	struct calibration few = parsed("4 10 0.5 0.1 0"), enough = parsed("5 10 0.5 0.1 0");
 
 	(void)state;
@@ -40,7 +42,7 @@ static void a_question_is_estimated_by_the_line_when_enough_is_known(void **stat
 
 static void a_line_that_leads_astray_does_so_within_bounds(void **state)
 {
-	const struct token_count count = {1000, 4000};
+	const struct token_count count = {.tokens = 1000, .bytes = 4000};
 	struct calibration low = parsed("50 -90000 1 0 0"), high = parsed("50 0 1 90 0");
 
 	(void)state;
@@ -59,16 +61,20 @@ an_answer_is_expected_as_long_as_95_percent_were_and_never_longer_than_allowed(v
 	assert_int_equal(calibration_output(&unknown, 1024), 1024);
 }
 
-static void each_step_is_known_by_its_own_name(void **state)
+static void each_step_is_known_by_its_own_name_and_each_kind_of_text(void **state)
 {
 	struct arena *a = arena_new();
 	struct calibrations *c = calibrations_new(a);
-	const char *one = calibration_name(a, "openai", "gpt-5", "f1", "ask");
-	const char *other = calibration_name(a, "openai", "gpt-5", "", "ask");
+	struct journal_entry e = {.provider = "openai", .model = "gpt-5", .step = "ask"};
+	const char *one, *other;
 
 	(void)state;
-	assert_string_equal(one, "openai/gpt-5|f1#ask");
-	assert_string_equal(other, "openai/gpt-5|ask");
+	e.count.kind = "pairs-words";
+	one = calibration_name(a, &e, "f1");
+	e.count.kind = "pairs-data";
+	other = calibration_name(a, &e, "");
+	assert_string_equal(one, "openai/gpt-5|f1#ask|pairs-words");
+	assert_string_equal(other, "openai/gpt-5|ask|pairs-data");
 	calibrations_learn(c, one, STR("7 0 1 0 40"));
 	assert_int_equal(calibrations_find(c, one).calls, 7);
 	assert_int_equal(calibrations_find(c, other).calls, 0);
@@ -87,7 +93,7 @@ int main(void)
 		cmocka_unit_test(a_line_that_leads_astray_does_so_within_bounds),
 		cmocka_unit_test(
 			an_answer_is_expected_as_long_as_95_percent_were_and_never_longer_than_allowed),
-		cmocka_unit_test(each_step_is_known_by_its_own_name),
+		cmocka_unit_test(each_step_is_known_by_its_own_name_and_each_kind_of_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,10 +108,9 @@ static uint32_t calls(struct journal *j, const char *step)
 	return fake_of(j)->started;
 }
 
-static struct calibration calibration(struct journal *j, const char *step, const char *provider,
-				      const char *model)
+static struct calibration calibration(struct journal *j, const struct journal_entry *e)
 {
-	(void)step, (void)provider, (void)model;
+	(void)e;
 	return fake_of(j)->known;
 }
 

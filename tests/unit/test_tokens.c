@@ -1,7 +1,10 @@
 #include "tests/unit/test.h"
 
+#include "operations/byte_pair.h"
 #include "operations/media.h"
 #include "operations/tokens.h"
+
+#include <stdio.h>
 
 /* Counted with the tables of o200k_base and cl100k_base. */
 static const struct {
@@ -18,6 +21,13 @@ static const struct {
 	{"8cbb43fe-4cdf-4991-8352-c461779cec02",                                  19, 19},
 };
 
+static uint64_t by_classes(enum tokenizer t, struct str text)
+{
+	const struct model m = {.tokenizer = t};
+
+	return tokens_of_text(&m, text).tokens;
+}
+
 static void check_estimate(const char *text, uint64_t found, uint64_t truth)
 {
 	if (found * 10 < truth * 7 || found * 10 > truth * 13)
@@ -31,21 +41,121 @@ TEST(estimates_are_near_the_truth)
 	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
 		struct str text = str_of(samples[i].text);
 
-		check_estimate(text.ptr, tokens_of_text(TOKENIZER_O200K, text), samples[i].o200k);
-		check_estimate(text.ptr, tokens_of_text(TOKENIZER_CL100K, text), samples[i].cl100k);
+		check_estimate(text.ptr, by_classes(TOKENIZER_O200K, text), samples[i].o200k);
+		check_estimate(text.ptr, by_classes(TOKENIZER_CL100K, text), samples[i].cl100k);
 	}
 }
 
 TEST(newer_models_of_anthropic_count_more)
 {
 	struct str text = STR("Grüße aus München, où l'été est court.\n\n日本語 Привет");
-	uint64_t old = tokens_of_text(TOKENIZER_CLAUDE, text);
-	uint64_t new = tokens_of_text(TOKENIZER_CLAUDE_NEW, text);
+	uint64_t old = by_classes(TOKENIZER_CLAUDE, text);
+	uint64_t new = by_classes(TOKENIZER_CLAUDE_NEW, text);
 
 	(void)state;
 	assert_true(new > old &&new <= old * 14 / 10 + 1);
-	assert_true(old > tokens_of_text(TOKENIZER_O200K, text));
-	assert_int_equal(tokens_of_text(TOKENIZER_O200K, STR("")), 0);
+	assert_true(old > by_classes(TOKENIZER_O200K, text));
+	assert_int_equal(by_classes(TOKENIZER_O200K, STR("")), 0);
+}
+
+/* ---- by byte pairs ---- */
+
+static struct str whole_file(struct arena *a, const char *path)
+{
+	enum { LARGEST = 1 << 18 };
+	char *text = arena_alloc(a, LARGEST);
+	FILE *file = fopen(path, "rb");
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, LARGEST, file);
+	(void)fclose(file);
+	return (struct str){text, len};
+}
+
+static struct byte_pairs *o200k(struct arena *a)
+{
+	struct error err;
+	struct byte_pairs *b = byte_pairs_new(
+		a, SPLIT_O200K, whole_file(a, TESTS_DIR "/vectors/o200k_part.tiktoken"), &err);
+
+	assert_non_null(b);
+	return b;
+}
+
+TEST(a_question_is_counted_exactly_with_the_ranks_of_its_model)
+{
+	struct arena *a = arena_new();
+	const struct model own = {.tokenizer_known = true, .byte_pairs = o200k(a)};
+	const struct llm_part parts[] = {{.text = samples[0].text}, {.text = "don't"}};
+	const struct llm_message message = {.parts = parts, .count = 2};
+	const struct llm_question q = {
+		.model = &own, .system = samples[0].text, .messages = &message, .count = 1};
+	struct token_count found = tokens_of_question(&q, a);
+
+	(void)state;
+	assert_true(tokens_are_exact(&own));
+	assert_int_equal(found.tokens, 3 + 4 + 10 + 4 + 10 + 1);
+	assert_int_equal(found.guess, found.tokens);
+	assert_int_equal(found.bytes, 2 * strlen(samples[0].text) + 5);
+	arena_free(a);
+}
+
+TEST(other_models_are_counted_with_ranks_that_are_near)
+{
+	struct arena *a = arena_new();
+	struct byte_pairs *b = o200k(a);
+	const struct model claude = {.tokenizer = TOKENIZER_CLAUDE, .byte_pairs = b};
+	const struct model unknown = {.byte_pairs = b};
+	struct str text = str_of("für öffnet größer schönsten");
+	uint64_t own = byte_pairs_count(b, text);
+
+	(void)state;
+	assert_false(tokens_are_exact(&claude));
+	assert_false(tokens_are_exact(&unknown));
+	assert_int_equal(tokens_of_text(&claude, text).tokens, own);
+	assert_true(tokens_of_text(&claude, text).guess > own); /* as classes say of accents */
+	assert_int_equal(tokens_of_text(&unknown, text).guess, own);
+	arena_free(a);
+}
+
+/* English at first and numbers at the end: a look at the beginning alone would be far off. */
+TEST(of_a_long_text_pieces_are_counted)
+{
+	enum { HALF = 200000 };
+	struct arena *a = arena_new();
+	const struct model m = {.byte_pairs = o200k(a)};
+	char *text = arena_alloc(a, HALF * 2);
+	double truth, found;
+
+	(void)state;
+	for (size_t i = 0; i < HALF; i++) {
+		text[i] = samples[0].text[i % strlen(samples[0].text)];
+		text[HALF + i] = samples[4].text[i % strlen(samples[4].text)];
+	}
+	truth = (double)byte_pairs_count(m.byte_pairs, (struct str){text, HALF * 2});
+	found = (double)tokens_of_text(&m, (struct str){text, HALF * 2}).tokens;
+	if (found < truth * 0.98 || found > truth * 1.02)
+		FAIL("%.0f, truly %.0f", found, truth);
+	arena_free(a);
+}
+
+TEST(kinds_of_text_are_told_apart)
+{
+	static const struct {
+		const char *text, *kind;
+	} cases[] = {
+		{"The quick brown fox jumps over the lazy dog.", "words"  },
+		{"Die Bäckerei öffnet um sechs Uhr früh.",    "accents"},
+		{"日本語のテキストです。",            "script" },
+		{"1,2,3,4,5,6,7,8,9,10,11,12,13,14",             "digits" },
+		{"{\"title\":\"Rye\",\"tags\":[\"bread\"]}",     "data"   },
+	};
+	const struct model m = {.tokenizer = TOKENIZER_O200K};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(tokens_of_text(&m, str_of(cases[i].text)).kind, cases[i].kind);
 }
 
 TEST(pictures_are_counted_by_the_model_s_rule)
@@ -124,6 +234,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ENTRY(estimates_are_near_the_truth),
 		ENTRY(newer_models_of_anthropic_count_more),
+		ENTRY(a_question_is_counted_exactly_with_the_ranks_of_its_model),
+		ENTRY(other_models_are_counted_with_ranks_that_are_near),
+		ENTRY(of_a_long_text_pieces_are_counted),
+		ENTRY(kinds_of_text_are_told_apart),
 		ENTRY(pictures_are_counted_by_the_model_s_rule),
 		ENTRY(media_are_what_their_first_bytes_say),
 		ENTRY(base64_is_as_everywhere),

@@ -5,6 +5,7 @@
 #include "worker/cli/cli_file.h"
 #include "worker/door/door.h"
 #include "worker/schedule/schedules.h"
+#include "worker/tokenizers.h"
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -117,6 +118,25 @@ static void check_schedules(struct doctor *d)
 		doctor_good(d, "%zu schedules in '%s'", json_count(file), path);
 }
 
+static void check_tokenizers(struct doctor *d)
+{
+	const char *folder = tokenizers_folder(d->config);
+	unsigned count;
+	struct error err;
+
+	if (!tokenizers_load(d->setup.services.models, d->config, &count, &err))
+		doctor_bad(d, arena_printf(d->arena, "run deploy/tokenizer %s", folder), "%s",
+			   err.text);
+	else if (count)
+		doctor_good(d, "tokens are counted by byte pairs, with %u files of '%s'", count,
+			    folder);
+	else
+		doctor_skip(d,
+			    "no tokenizer in '%s': tokens are estimated by classes of characters "
+			    "(deploy/tokenizer installs one)",
+			    folder);
+}
+
 /* ---- the HTTP door ---- */
 
 static const char *never_ready(void *arg)
@@ -179,6 +199,7 @@ const struct check doctor_process_checks[] = {
 	{"state-directory", check_state_directory},
 	{"certificates",    check_certificates   },
 	{"schedules",       check_schedules      },
+	{"tokenizers",      check_tokenizers     },
 	{"http-door",       check_door           },
 	{NULL,              NULL                 },
 };

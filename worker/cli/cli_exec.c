@@ -118,7 +118,7 @@ static int run(struct cli *cli)
 	if (!setup_open(&s, cli))
 		return CLI_FAILED;
 	setup_import(&s);
-	status = exec_with(cli, &s);
+	status = setup_count(&s, cli) ? exec_with(cli, &s) : CLI_FAILED;
 	setup_close(&s);
 	return status;
 }

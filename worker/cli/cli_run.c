@@ -316,7 +316,7 @@ static int run(struct cli *cli)
 		.logs = p.logs,
 	};
 	p.worker = worker_new(&options);
-	if (make_queue(&p))
+	if (setup_count(&p.setup, cli) && make_queue(&p))
 		run_process(&p);
 	else
 		p.status = CLI_FAILED;

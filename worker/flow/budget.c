@@ -76,12 +76,11 @@ static uint32_t calls(struct journal *j, const char *step)
 	return behind->methods->calls(behind, step);
 }
 
-static struct calibration calibration(struct journal *j, const char *step, const char *provider,
-				      const char *model)
+static struct calibration calibration(struct journal *j, const struct journal_entry *e)
 {
 	struct journal *behind = budget_of(j)->behind;
 
-	return behind->methods->calibration(behind, step, provider, model);
+	return behind->methods->calibration(behind, e);
 }
 
 void budget_init(struct budget *b, struct journal *behind, const struct run *run)

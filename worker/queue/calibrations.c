@@ -1,6 +1,7 @@
 #include "worker/queue/calibrations.h"
 
 #include "common/digest.h"
+#include "operations/journal.h"
 
 enum { PLACES = 1024 };
 
@@ -44,11 +45,10 @@ void calibrations_learn(struct calibrations *c, const char *name, struct str lin
 	c->places[place].is = told;
 }
 
-const char *calibration_name(struct arena *a, const char *provider, const char *model,
-			     const char *flow, const char *step)
+const char *calibration_name(struct arena *a, const struct journal_entry *e, const char *flow)
 {
 	bool has_flow = flow && *flow && strcmp(flow, "-") != 0; /* "-": none */
 
-	return arena_printf(a, "%s/%s|%s%s%s", provider, model, has_flow ? flow : "",
-			    has_flow ? "#" : "", step);
+	return arena_printf(a, "%s/%s|%s%s%s|%s", e->provider, e->model, has_flow ? flow : "",
+			    has_flow ? "#" : "", e->step, e->count.kind ? e->count.kind : "");
 }

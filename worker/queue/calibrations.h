@@ -18,8 +18,8 @@ struct calibration calibrations_find(const struct calibrations *c, const char *n
 /* A line as the scripts write it; an empty one says nothing. */
 void calibrations_learn(struct calibrations *c, const char *name, struct str line);
 
-/* "openai/gpt-5|<flow>#<step>"; without a flow only the step. */
-const char *calibration_name(struct arena *a, const char *provider, const char *model,
-			     const char *flow, const char *step);
+/* "openai/gpt-5|<flow>#<step>|<kind>"; without a flow only the step. */
+struct journal_entry;
+const char *calibration_name(struct arena *a, const struct journal_entry *e, const char *flow);
 
 #endif

@@ -105,16 +105,14 @@ static const char *permit_of_call(struct lease_own *o, const char *step, uint32_
 static const char *learner_of(const struct lease_own *o, const struct journal_entry *e,
 			      struct arena *a)
 {
-	return calibration_name(a, e->provider, e->model, o->lease.flow, e->step);
+	return calibration_name(a, e, o->lease.flow);
 }
 
-static struct calibration known_calibration(struct journal *j, const char *step,
-					    const char *provider, const char *model)
+static struct calibration known_calibration(struct journal *j, const struct journal_entry *e)
 {
 	struct lease_own *o = lease_of(j);
-	const struct journal_entry e = {.step = step, .provider = provider, .model = model};
 
-	return calibrations_find(o->queue->calibrations, learner_of(o, &e, o->lease.arena));
+	return calibrations_find(o->queue->calibrations, learner_of(o, e, o->lease.arena));
 }
 
 /* ---- permit ---- */

@@ -549,28 +549,30 @@ static void set_if(struct arena *a, cJSON *object, const char *name, const cJSON
 
 const char *ai_options_hash(const struct ai_request *r, struct arena *a)
 {
-	cJSON *all = json_object(a);
+	struct arena *own = arena_new(); /* a prompt can be long: nothing of this stays */
+	cJSON *all = json_object(own);
 	char hex[DIGEST_HEX_SIZE];
 
-	json_set_text(a, all, "operation", r->kind->name);
-	json_set_text(a, all, "provider", r->choices[0].provider);
-	json_set_text(a, all, "model", r->choices[0].model);
-	json_set_text(a, all, "preset", r->preset ? r->preset->name : NULL);
-	json_set_text(a, all, "system", r->system);
-	json_set_text(a, all, "prompt", r->prompt);
-	set_if(a, all, "messages", r->messages);
-	set_if(a, all, "data", r->data);
-	set_if(a, all, "attachments", r->attachments);
-	set_if(a, all, "schema", r->schema);
-	set_if(a, all, "providerOptions", r->provider_options);
-	json_set_number(a, all, "format", r->format);
-	json_set_number(a, all, "maxTokens", r->wish.max_tokens);
-	json_set_number(a, all, "minLength", r->min_length);
-	json_set_number(a, all, "maxLength", r->max_length);
-	json_set_bool(a, all, "reason", r->wish.reason);
+	json_set_text(own, all, "operation", r->kind->name);
+	json_set_text(own, all, "provider", r->choices[0].provider);
+	json_set_text(own, all, "model", r->choices[0].model);
+	json_set_text(own, all, "preset", r->preset ? r->preset->name : NULL);
+	json_set_text(own, all, "system", r->system);
+	json_set_text(own, all, "prompt", r->prompt);
+	set_if(own, all, "messages", r->messages);
+	set_if(own, all, "data", r->data);
+	set_if(own, all, "attachments", r->attachments);
+	set_if(own, all, "schema", r->schema);
+	set_if(own, all, "providerOptions", r->provider_options);
+	json_set_number(own, all, "format", r->format);
+	json_set_number(own, all, "maxTokens", r->wish.max_tokens);
+	json_set_number(own, all, "minLength", r->min_length);
+	json_set_number(own, all, "maxLength", r->max_length);
+	json_set_bool(own, all, "reason", r->wish.reason);
 	if (r->temperature.set)
-		json_set_number(a, all, "temperature", r->temperature.value);
-	sha256_hex(json_print(a, all), hex);
+		json_set_number(own, all, "temperature", r->temperature.value);
+	sha256_hex(json_print(own, all), hex);
+	arena_free(own);
 	return arena_printf(a, "sha256:%s", hex);
 }
 

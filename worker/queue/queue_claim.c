@@ -48,7 +48,7 @@ static void send_claim(struct queue *q, size_t want)
 	const struct str words[] = {
 		str_of(q->with->worker),
 		word_of(a, q->claim_number),
-		word_of(a, want),
+		word_of(a, portion_next(&q->claimed, want)),
 		word_of(a, q->with->lease_ms),
 	};
 
@@ -67,6 +67,7 @@ static void moment_came(struct timeout *t)
 static void hand_out(struct queue *q, const struct redis_value *jobs)
 {
 	struct claim_call *c = q->claim;
+	size_t bytes = 0;
 
 	arena_free(q->handed_out);
 	q->handed_out = arena_new();
@@ -75,11 +76,13 @@ static void hand_out(struct queue *q, const struct redis_value *jobs)
 	for (size_t i = 0; i < jobs->count; i++) {
 		struct lease *lease = &lease_new(q, &jobs->items[i], q->claim_end)->lease;
 
+		bytes += lease->body.len;
 		if (c)
 			c->leases[c->count++] = lease;
 		else
 			give_back(lease);
 	}
+	portion_came(&q->claimed, jobs->count, bytes);
 	if (c && c->count > 0)
 		claim_end(q);
 }

@@ -8,8 +8,11 @@
 #include "worker/flow/run.h"
 #include "worker/queue/queue_own.h"
 
+#include <stdio.h>
+
 enum {
 	BLOCK_MS = 5000,
+	ENTRIES_MOST = 64,
 	LATE_MS = 3000, /* how long the reply may take beyond that */
 	REST_MS = 500,
 	NAME_MAX = 256,
@@ -226,6 +229,22 @@ static void filed_what_was_heard(struct once *o)
 	listen_at_door(o->queue);
 }
 
+static size_t bytes_of(const struct redis_value *entries)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < entries->count; i++)
+		for (size_t k = 0; k < entries->items[i].items[1].count; k++)
+			bytes += entries->items[i].items[1].items[k].text.len;
+	return bytes;
+}
+
+static void file_what_was_heard(struct queue *q, const struct redis_value *entries)
+{
+	portion_came(&q->heard, entries->count, bytes_of(entries));
+	door_file(q, &q->filing, entries, filed_what_was_heard);
+}
+
 static void heard(struct call *c)
 {
 	struct queue *q = container_of(c, struct queue, listen.call);
@@ -237,21 +256,24 @@ static void heard(struct call *c)
 	if (c->err.code != ERR_OK)
 		timeout_start(q->loop, &q->listen_again, REST_MS, listen_again);
 	else if (reply->type == REDIS_ARRAY && reply->count == 1 && reply->items[0].count == 2)
-		door_file(q, &q->filing, &reply->items[0].items[1], filed_what_was_heard);
+		file_what_was_heard(q, &reply->items[0].items[1]);
 	else
 		listen_at_door(q);
 }
 
 static void listen_at_door(struct queue *q)
 {
+	char count[24];
+
 	if (q->is_listening || q->is_stopping)
 		return;
+	(void)snprintf(count, sizeof(count), "%zu", portion_next(&q->heard, ENTRIES_MOST));
 	arena_free(q->listen_arena);
 	q->listen_arena = arena_new();
 	q->is_listening = true;
 	q->listen.call.done = heard;
 	redis_start(q->wake, &q->listen, q->listen_arena, BLOCK_MS + LATE_MS, "XREADGROUP", "GROUP",
-		    "file", "worker", "COUNT", "64", "BLOCK", "5000", "NOACK", "STREAMS", q->door,
+		    "file", "worker", "COUNT", count, "BLOCK", "5000", "NOACK", "STREAMS", q->door,
 		    ">", NULL);
 }
 

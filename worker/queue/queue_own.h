@@ -13,6 +13,7 @@
 
 #include "common/loop.h"
 #include "common/task.h"
+#include "worker/queue/portion.h"
 #include "worker/queue/queue.h"
 #include "worker/queue/scripts.h"
 
@@ -102,12 +103,14 @@ struct queue {
 	struct arena *listen_arena;
 	struct timeout listen_again;
 	bool is_listening;
+	struct portion heard; /* entries, and their bodies */
 	struct once filing, refiling; /* what was heard; what tick.lua found */
 
 	struct claim_call *claim; /* who waits for jobs */
 	struct once claiming;
 	uint64_t claim_number, claim_end; /* claim_end: of the leases that it gives */
 	size_t claim_want;
+	struct portion claimed;
 	bool claim_again;
 	struct timeout claim_timer;
 	struct arena *handed_out; /* what the last claim_call was given, until its done() */

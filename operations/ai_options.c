@@ -171,6 +171,8 @@ static const char *text_option(const struct reader *o, const char *name, const c
 
 	if (!value)
 		return NULL;
+	if (cJSON_IsString(value))
+		return value->valuestring;
 	text = value_text(o->arena, value);
 	return arena_strndup(o->arena, text.ptr, text.len);
 }

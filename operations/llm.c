@@ -3,6 +3,7 @@
 #include "common/config.h"
 #include "common/digest.h"
 #include "common/secrets.h"
+#include "operations/providers/wire.h"
 #include "operations/services.h"
 
 #include <stdio.h>
@@ -287,6 +288,19 @@ static enum task_next show(struct llm_call *c)
 	return task_end(&c->task);
 }
 
+/* The tree that a body is printed from holds all texts once more: it does not stay with the job. */
+static bool write_request(struct llm_call *c, struct error *err)
+{
+	struct arena *draft = arena_new();
+	struct http_request request = {.method = "POST"};
+	bool well = c->wire->write(&c->question, &c->target.endpoint, draft, &request, err);
+
+	if (well)
+		wire_keep_request(&request, c->op->arena, &c->request);
+	arena_free(draft);
+	return well;
+}
+
 static enum task_next ask_permit(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
@@ -294,8 +308,7 @@ static enum task_next ask_permit(struct task *t)
 	struct error err;
 
 	c->question.call_id = call_id(c, c->last_n + 1);
-	c->request = (struct http_request){.method = "POST"};
-	if (!c->wire->write(&c->question, &c->target.endpoint, c->op->arena, &c->request, &err))
+	if (!write_request(c, &err))
 		return task_fail_as(t, &err);
 	set_timeouts(c);
 	if (c->op->use->dry_run)

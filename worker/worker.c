@@ -152,6 +152,8 @@ static enum task_next read_job(struct task *t)
 	k->job = job_parse(k->lease->body, k->lease->id, config, &err);
 	if (!k->job)
 		return finish_refused(k, &err);
+	if (!k->job->is_batch) /* a batch stores its own */
+		lease_drop_body(k->lease);
 	prepare_spawner(k);
 	options.job = k->job;
 	options.spawner = &k->spawner.spawner;

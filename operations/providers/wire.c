@@ -123,6 +123,23 @@ bool wire_write(const struct wire_request *w, const struct llm_question *q,
 	return true;
 }
 
+void wire_keep_request(const struct http_request *from, struct arena *a, struct http_request *to)
+{
+	struct http_header *headers;
+	size_t count = 0;
+
+	while (from->headers && from->headers[count].name)
+		count++;
+	headers = arena_array(a, struct http_header, count + 1);
+	for (size_t i = 0; i < count; i++)
+		headers[i] = (struct http_header){arena_strdup(a, from->headers[i].name),
+						  arena_strdup(a, from->headers[i].value)};
+	*to = *from;
+	to->url = arena_strdup(a, from->url);
+	to->headers = headers;
+	to->body = arena_str(a, from->body);
+}
+
 const char *wire_data_url(struct arena *a, const struct llm_part *part)
 {
 	return arena_printf(a, "data:%s;base64,%s", part->media_type, part->base64);

@@ -18,6 +18,8 @@ struct wire_request {
 bool wire_write(const struct wire_request *w, const struct llm_question *q,
 		const struct endpoint *e, struct arena *a, struct http_request *req,
 		struct error *err) NODISCARD;
+/* A copy of what a write() has made, without the tree that its body was printed from. */
+void wire_keep_request(const struct http_request *from, struct arena *a, struct http_request *to);
 
 /* The headers of a request, with the key: what wire_write() sets. call_id may be NULL. */
 const struct http_header *wire_headers(const struct wire_request *w, const struct endpoint *e,

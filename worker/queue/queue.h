@@ -94,8 +94,9 @@ struct lease {
 	struct arena *arena;
 	const char *id;
 	uint64_t fence;
-	uint32_t attempt; /* from 1; parking does not count */
-	struct str body;
+	uint32_t attempt;                              /* from 1; parking does not count */
+	struct str body;                               /* until lease_drop_body() */
+	struct arena *body_arena;                      /* NULL: it is gone */
 	const char *tenant, *route, *batch, *reply_to; /* "" if there is none */
 	int lane;
 	uint64_t filed_ms; /* when it came in, time of day */
@@ -108,6 +109,9 @@ struct lease {
 	/* Set by the run before its first permit: whose limits count. NULL: unknown. */
 	const char *flow, *collection, *user;
 };
+
+/* The body has been read and is not needed any more: it may be the largest thing that a job has. */
+void lease_drop_body(struct lease *lease);
 
 /* Gives up to `want` leases, at least one: it waits until there is work. Ends without any when
  * queue_stop_claiming() was called. `want` may be changed while it waits. One at a time. */

@@ -55,7 +55,7 @@ enum { ID, FENCE, LOSSES, BODY, TENANT, LANE, ROUTE, BATCH, REPLY, FILED, STORED
 
 struct lease_own *lease_new(struct queue *q, const struct redis_value *job, uint64_t end_ms)
 {
-	struct arena *a = arena_new();
+	struct arena *a = arena_new(), *body = arena_new();
 	struct lease_own *o = arena_make(a, struct lease_own);
 
 	assert(job->count == JOB_FIELDS);
@@ -66,7 +66,8 @@ struct lease_own *lease_new(struct queue *q, const struct redis_value *job, uint
 		.id = name_at(job, ID, a),
 		.fence = (uint64_t)job->items[FENCE].integer,
 		.attempt = (uint32_t)job->items[LOSSES].integer + 1,
-		.body = arena_str(a, text_at(job, BODY)),
+		.body = arena_str(body, text_at(job, BODY)),
+		.body_arena = body,
 		.tenant = name_at(job, TENANT, a),
 		.lane = (int)strtol(name_at(job, LANE, a), NULL, 10),
 		.route = name_at(job, ROUTE, a),
@@ -97,6 +98,13 @@ static void forget_lease(struct queue *q, const struct lease_own *o)
 	}
 }
 
+void lease_drop_body(struct lease *lease)
+{
+	arena_free(lease->body_arena);
+	lease->body_arena = NULL;
+	lease->body = STR("");
+}
+
 void lease_free(struct lease *lease)
 {
 	struct lease_own *o = lease ? lease_own(lease) : NULL;
@@ -110,6 +118,7 @@ void lease_free(struct lease *lease)
 	if (o->next)
 		o->next->link = o->link;
 	o->queue->lease_count--;
+	lease_drop_body(lease);
 	arena_free(lease->arena);
 }
 

@@ -103,7 +103,7 @@ struct queue {
 	struct arena *listen_arena;
 	struct timeout listen_again;
 	bool is_listening;
-	struct portion heard; /* entries, and their bodies */
+	struct portion heard;         /* entries, and their bodies */
 	struct once filing, refiling; /* what was heard; what tick.lua found */
 
 	struct claim_call *claim; /* who waits for jobs */

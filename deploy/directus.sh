@@ -2,7 +2,8 @@
 # A real Directus from npm, without containers: installed once per version, run as often as wanted.
 #
 #   directus.sh install [VERSION]        installs into the cache (3 to 4 minutes, once); prints the path
-#   directus.sh extension [VERSION]      builds the extension beside this script (1 minute, again after a change); prints the path
+#   directus.sh extension                builds the extension beside this script (1 minute, again after a change); prints the path
+#   directus.sh node                     prints the path of the Node that all of it runs with
 #   directus.sh start DIR [VERSION]      runs an instance whose whole state is in DIR; prints its address
 #   directus.sh stop DIR                 ends it and its PostgreSQL; the data stays
 #   directus.sh remove DIR               stop, and the data is gone
@@ -42,41 +43,56 @@ node_package() {
 	esac
 }
 
-write_package() { # write_package DEPENDENCIES
-	printf '{"name":"directus-of-flow-worker","private":true,"version":"0.0.0","type":"module","dependencies":{%s}}\n' "$1" > package.json
+npm_install() { npm install --ignore-scripts --no-audit --no-fund --loglevel=error "$@"; }
+
+# Node and npm, by whatever npm is here; all else then by these two: under Debian's Node npm silently leaves out what asks
+# for a newer one (sqlite3, sharp), and Debian's node-gyp builds for Debian's Node.
+install_node() {
+	local tree=$CACHE/node-$NODE_VERSION package
+	package=$(node_package)
+	mkdir -p "$tree"
+	exec 8> "$CACHE/node-$NODE_VERSION.lock"
+	flock 8
+	if [ ! -f "$tree/complete" ]; then
+		need npm npm
+		say "installing Node $NODE_VERSION from npm"
+		(cd "$tree" && echo '{"private":true}' > package.json &&
+			npm_install "$package@$NODE_VERSION" "npm@$NPM_VERSION" && "node_modules/$package/bin/node" --version) > "$tree/install.log" 2>&1 8>&- ||
+			die "installing Node $NODE_VERSION" "check the network (npm ping), then run it again" "$tree/install.log"
+		touch "$tree/complete"
+	fi
+	exec 8>&-
+	NODE_DIR=$tree/node_modules/$package NODE=$NODE_DIR/bin/node
+	# They know the certificates of this machine, as Debian's own do.
+	export PATH="$NODE_DIR/bin:$tree/node_modules/.bin:$PATH" NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
 }
 
 # Its caller handles the failure, so -e is out of force in here: hence the chain of &&.
-install_tree() { # install_tree NODE_PACKAGE VERSION: the slow part, in the current directory
-	local node_dir=$PWD/node_modules/$1 version=$2 npm_install=(npm install --ignore-scripts --no-audit --no-fund --loglevel=error)
-	local tools="\"$1\":\"$NODE_VERSION\",\"npm\":\"$NPM_VERSION\""
-	# First Node and npm, with whatever npm is here, then the rest with these two: under Debian's Node npm silently
-	# leaves out what asks for a newer one (sqlite3, sharp), and Debian's node-gyp builds for Debian's Node.
+install_tree() { # install_tree VERSION: the slow part, in the current directory
+	printf '{"name":"directus-of-flow-worker","private":true,"version":"0.0.0","type":"module","dependencies":{"directus":"%s"}}\n' \
+		"$1" > package.json
 	# No install scripts: they would fetch binaries from elsewhere and build drivers nobody needs here. npm checks
 	# every archive against the registry's sha512.
-	write_package "$tools" && "${npm_install[@]}" || return
-	export PATH="$node_dir/bin:$PWD/node_modules/.bin:$PATH"
-	write_package "$tools,\"directus\":\"$version\"" && "${npm_install[@]}" || return
+	npm_install || return
 	# Two native modules have no binary in npm. nodedir must point at the Node that will load them: a nodedir in the
 	# user's own npm settings would build them for another ABI.
-	export npm_config_nodedir="$node_dir" npm_config_build_from_source=true
+	export npm_config_nodedir="$NODE_DIR" npm_config_build_from_source=true
 	if [ -f /usr/include/sqlite3.h ]; then export npm_config_sqlite=/usr; fi # else it compiles its own: 100 s
 	npm rebuild isolated-vm --loglevel=error && npm rebuild sqlite3 --loglevel=error &&
-		"$node_dir/bin/node" -e 'for (const m of ["isolated-vm", "sqlite3", "argon2", "sharp"]) require(m);
-			if (require("directus/package.json").version !== process.argv[1]) throw "another version was installed"' "$version"
+		"$NODE" -e 'for (const m of ["isolated-vm", "sqlite3", "argon2", "sharp"]) require(m);
+			if (require("directus/package.json").version !== process.argv[1]) throw "another version was installed"' "$1"
 }
 
 install() {
-	local version=$1 tree=$CACHE/directus-$1 started=$SECONDS package
-	package=$(node_package)
+	local version=$1 tree=$CACHE/directus-$1 started=$SECONDS
 	local stamp=$tree/complete wanted="directus $version node $NODE_VERSION"
 	mkdir -p "$tree"
 	exec 9> "$CACHE/directus-$version.lock"
 	flock 9 # two at once: the second waits and finds it done
 	if [ "$(cat "$stamp" 2> /dev/null)" != "$wanted" ]; then
-		need npm npm && need g++ g++ && need make make && need python3 python3
-		say "installing Directus $version and Node $NODE_VERSION from npm into $tree (3 to 4 minutes, once)"
-		(cd "$tree" && install_tree "$package" "$version") > "$tree/install.log" 2>&1 9>&- ||
+		need g++ g++ && need make make && need python3 python3
+		say "installing Directus $version from npm into $tree (3 to 4 minutes, once)"
+		(cd "$tree" && install_tree "$version") > "$tree/install.log" 2>&1 9>&- ||
 			die "installing Directus $version" "check the network (npm ping), then run it again: it goes on where it was" "$tree/install.log"
 		echo "$wanted" > "$stamp"
 		say "installed in $((SECONDS - started)) s"
@@ -89,20 +105,18 @@ install() {
 
 build_extension() { # in the current directory; see install_tree
 	{ cmp -s package.json node_modules/installed-for ||
-		{ npm install --ignore-scripts --no-audit --no-fund --loglevel=error && cp package.json node_modules/installed-for; }; } &&
+		{ npm_install && cp package.json node_modules/installed-for; }; } &&
 		node_modules/.bin/tsc --noEmit &&
 		node_modules/.bin/directus-extension build
 }
 
-# Built in the cache with the Node that came with Directus: the SDK needs a newer one than Debian 12 has. What is built
-# is never changed afterwards: its folder is named after the sources.
-extension() { # extension VERSION
-	local tree build=$CACHE/extension source sum built
+# Built in the cache. What is built is never changed afterwards: its folder is named after the sources.
+extension() {
+	local build=$CACHE/extension source sum built
 	source=$(cd "$(dirname "${BASH_SOURCE[0]}")/directus-extension" && pwd)
 	sum=$(cd "$source" && find package.json tsconfig.json src -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 	built=$CACHE/extension-${sum:0:16}
 	if [ ! -d "$built" ]; then
-		tree=$(install "$1")
 		mkdir -p "$build"
 		exec 9> "$CACHE/extension.lock"
 		flock 9
@@ -110,7 +124,7 @@ extension() { # extension VERSION
 			say "building the extension (log: $build/build.log)"
 			rm -rf "$build/src" "$build/dist" "$build/out"
 			cp -r "$source"/{package.json,tsconfig.json,src} "$build"
-			(cd "$build" && PATH="$tree/node_modules/$(node_package)/bin:$tree/node_modules/.bin:$PATH" && build_extension) > "$build/build.log" 2>&1 9>&- ||
+			(cd "$build" && build_extension) > "$build/build.log" 2>&1 9>&- ||
 				die "building the extension" "see the log, then run it again" "$build/build.log"
 			mkdir "$build/out"
 			mv "$build/dist" "$build/out"
@@ -247,7 +261,6 @@ wait_for_pong() { # wait_for_pong URL PID
 start() { # start VERSION
 	local port database
 	TREE=$(install "$1")
-	NODE=$TREE/node_modules/$(node_package)/bin/node
 	if pid_of_instance > /dev/null; then
 		echo "http://127.0.0.1:$(cat directus.port)"
 		return
@@ -306,9 +319,11 @@ enter() { # enter DIR, which is made if `start` wants it
 
 [ $# -ge 1 ] || usage
 COMMAND=$1
+case $COMMAND in install | extension | start | node) install_node ;; esac
 case "$COMMAND:$#" in
 	install:1 | install:2) install "${2:-12.4.0}" ;;
-	extension:1 | extension:2) extension "${2:-12.4.0}" ;;
+	extension:1) extension ;;
+	node:1) echo "$NODE" ;;
 	start:2 | start:3) enter "$2" && start "${3:-12.4.0}" ;;
 	stop:2) enter "$2" && stop ;;
 	remove:2) enter "$2" && remove ;;

@@ -177,7 +177,7 @@ class Directus:
 
     def add_extension(self, redis_url):
         """Before start(): ours, built if that is not done yet."""
-        self.extension = self._run("extension", self.version)
+        self.extension = self._run("extension")
         self.env.update(
             FLOW_WORKER_REDIS=redis_url, FLOW_WORKER_USER=WORKER_USER, FLOW_WORKER_JOB_SECRET=JOB_SECRET)
 

@@ -21,13 +21,12 @@ PLAYWRIGHT = "1.61.0"
 def node():
     """A Node that has playwright-core beside studio.mjs."""
     subprocess.run([SCRIPT.parent / "packages", "browser"], check=True, capture_output=True)
-    tree = subprocess.run([SCRIPT, "install"], check=True, capture_output=True, text=True).stdout.strip()
     CACHE.mkdir(parents=True, exist_ok=True)
     (CACHE / "package.json").write_text(json.dumps({"type": "module", "dependencies": {"playwright-core": PLAYWRIGHT}}))
     if not (CACHE / "node_modules/playwright-core/package.json").exists():
         subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=CACHE, check=True, capture_output=True)
     (CACHE / "studio.mjs").write_text((pathlib.Path(__file__).parent / "studio.mjs").read_text())
-    return next(pathlib.Path(tree).glob("node_modules/node-linux-*/bin/node"))
+    return subprocess.run([SCRIPT, "node"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.mark.skipif(not VERSION.startswith("12."), reason="the walk knows the Studio of Directus 12")

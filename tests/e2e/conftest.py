@@ -4,14 +4,10 @@ FLOW_WORKER_TEST_DIRECTUS names another version than 12.4.0 (11.17.4 is the seco
 installed on first use, which takes minutes. Without a licence key 12.x allows 5 active flows: each test starts with
 none. Directus has our extension, and finds the Redis of the tests."""
 
-import os
-
 import pytest
 
 from directus import JOB_SECRET, Directus
 from redis_server import RedisServer
-
-VERSION = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0")
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +26,10 @@ def redis(running_redis):
 
 @pytest.fixture(scope="session")
 def running_directus(running_redis):
-    directus = Directus(VERSION)
+    directus = Directus()
     try:
         directus.add_extension(running_redis.url)
-        directus.start()
-        directus.create_articles()
-        directus.create_worker_user()
+        directus.start_with_articles()
         yield directus
     finally:
         directus.remove()

@@ -1,5 +1,6 @@
 """A real Directus for tests, through deploy/directus.sh, and what tests ask of it over REST."""
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import requests
 from processes import wait_for
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "deploy" / "directus.sh"
+VERSION = os.environ.get("FLOW_WORKER_TEST_DIRECTUS", "12.4.0")
 ADMIN_TOKEN = "admin-static-token-for-the-tests-0001"
 WORKER_TOKEN = "worker-static-token-for-the-tests-0002"
 WORKER_USER = "5a3c1d8e-0000-4000-8000-000000000001"
@@ -141,10 +143,20 @@ class Client:
             self.delete(f"/flows/{flow}")
 
 
+def _template():
+    """Where an instance is kept that has all that start_with_articles() gives; named after what it was made by."""
+    build = os.environ.get("FLOW_WORKER_BUILD")
+    made_by = pathlib.Path(__file__).read_bytes() + SCRIPT.read_bytes()
+    return build and pathlib.Path(build) / f"directus-{VERSION}-{hashlib.sha256(made_by).hexdigest()[:16]}"
+
+
+TEMPLATE = _template()
+
+
 class Directus:
     """One instance, with its own PostgreSQL (database "pg") or SQLite file."""
 
-    def __init__(self, version="12.4.0", database="pg", env=()):
+    def __init__(self, version=VERSION, database="pg", env=()):
         # Not a folder of pytest's: PostgreSQL's own user must be able to walk into it.
         self.dir = tempfile.mkdtemp(prefix="flow-worker-e2e.", dir="/var/tmp")
         os.chmod(self.dir, 0o711)
@@ -180,6 +192,30 @@ class Directus:
         self.extension = self._run("extension")
         self.env.update(
             FLOW_WORKER_REDIS=redis_url, FLOW_WORKER_USER=WORKER_USER, FLOW_WORKER_JOB_SECRET=JOB_SECRET)
+
+    def start_with_articles(self):
+        """With the collection and the worker's user: a copy of the template if ctest has made it, else from nothing."""
+        if TEMPLATE and TEMPLATE.exists():
+            self._copy(TEMPLATE, self.dir)
+            return self.start()
+        self.start()
+        self.create_articles()
+        self.create_worker_user()
+        return self
+
+    def keep_as_template(self):
+        self.stop()
+        shutil.rmtree(f"{TEMPLATE}.new", ignore_errors=True)
+        self._copy(self.dir, f"{TEMPLATE}.new")
+        os.rename(f"{TEMPLATE}.new", TEMPLATE)
+
+    @staticmethod
+    def _copy(source, target):
+        """Without its ports: copies that start at once would choose the same."""
+        subprocess.run(["cp", "-a", f"{source}/.", target], check=True)
+        for name in ("directus.port", "pg.port"):
+            pathlib.Path(target, name).unlink(missing_ok=True)
+        pathlib.Path(target, "pg.path").write_text(f"{target}/pg\n")
 
     def log(self):
         return (pathlib.Path(self.dir) / "directus.log").read_text()

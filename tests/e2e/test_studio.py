@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import VERSION
-from directus import ADMIN_EMAIL, ADMIN_PASSWORD, SCRIPT
+from directus import ADMIN_EMAIL, ADMIN_PASSWORD, SCRIPT, VERSION
 from processes import wait_for
 
 CACHE = pathlib.Path(os.environ.get("FLOW_WORKER_CACHE", pathlib.Path.home() / ".cache/flow-worker")) / "browser"

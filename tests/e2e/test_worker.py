@@ -8,8 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import VERSION
-from directus import ADMIN_TOKEN, JOB_SECRET, MODEL, WORKER_TOKEN, WORKER_USER, Client, to_article
+from directus import ADMIN_TOKEN, JOB_SECRET, MODEL, VERSION, WORKER_TOKEN, WORKER_USER, Client, to_article
 from processes import wait_for
 from worker import SECRETS
 

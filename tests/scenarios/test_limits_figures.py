@@ -1,11 +1,8 @@
-"""The figures that limits are measured by; each test prints its own. Counts and order are asserted, times are printed.
-
-FLOW_WORKER_LIMIT_MINUTES (2): how long the windows are watched."""
+"""The figures that limits are measured by (those of windows: test_limits_windows.py); each test prints its own. Counts
+and order are asserted, times are printed."""
 # labels: slow
 
-import itertools
 import json
-import os
 import random
 import re
 import time
@@ -14,9 +11,6 @@ import pytest
 
 from processes import wait_for
 
-WINDOW_MS = 60000
-MINUTES = float(os.environ.get("FLOW_WORKER_LIMIT_MINUTES", "2"))
-WORKERS = 8
 IN, OUT = 0.4e-6, 1.6e-6  # dollars per token of gpt-4.1-mini
 
 
@@ -35,40 +29,6 @@ def jain(shares):
 
 def number(value):
     return int(value or 0)
-
-
-# ---- R6, R7: never exceeded, and used ----
-
-@pytest.mark.parametrize("limits, entry, kills", [
-    ("rpm=300", {"rpm": 300}, False),
-    ("tpm=30000,charge=arrival", {"tpm": 30000}, False),
-    ("rpm=300", {"rpm": 300}, True),
-], ids=["requests", "tokens", "requests-and-kills"])
-def test_a_provider_s_window_is_never_exceeded_and_is_used(start_simulator, start_worker, queue, limits, entry, kills):
-    limit, windows = 300, max(2, round(MINUTES))
-    simulator = start_simulator(limits=limits, delay="20-400")
-    env = {"AI_LIMITS": rules({"scope": "openai", **entry}), "WORKER_CONCURRENCY": 32, "WORKER_LEASE": "3s"}
-    workers = [start_worker(simulator=simulator, **env) for _ in range(WORKERS)]
-    for i in range(limit * (windows + 1)):
-        queue.enqueue(job(), tenant=f"t{i % 5}")
-    first = wait_for(lambda: simulator.ledger(), "the first call", 60)[0]["at"]
-    end = first / 1000 + windows * WINDOW_MS / 1000 + 2
-    chosen = random.Random(7)
-    for n in itertools.count(1):
-        if time.time() >= end:
-            break
-        wait_for(lambda: time.time() >= min(end, first / 1000 + 12 * n), "the next look", 30, 0.1)
-        if kills and time.time() < end:
-            place = chosen.randrange(WORKERS)
-            workers[place].kill()
-            workers[place] = start_worker(simulator=simulator, **env)
-    ledger = simulator.ledger()
-    violations = sum(line["status"] == 429 for line in ledger)
-    used = sum(line["at"] < first + windows * WINDOW_MS and line["status"] == 200 for line in ledger)
-    print(f"\n{limits}, {WORKERS} workers, {windows} windows{', kills' if kills else ''}: "
-          f"{violations} violations, {used / (windows * limit):.1%} used")
-    assert violations == 0
-    assert used >= 0.97 * windows * limit
 
 
 # ---- R8: money ----

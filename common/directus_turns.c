@@ -165,7 +165,10 @@ void directus_turns_good(struct directus_turns *t, const struct directus_turn *t
 	t->fastest_at = now;
 	if (t->fastest_ms <= 0 || ms < t->fastest_ms)
 		t->fastest_ms = ms;
-	t->usual_ms = t->usual_ms <= 0 ? ms : t->usual_ms + (ms - t->usual_ms) / 8;
+	if (t->usual_ms <= 0)
+		t->usual_ms = ms;
+	ms = ms < 2 * t->usual_ms + 200 ? ms : 2 * t->usual_ms + 200; /* one alone says little */
+	t->usual_ms += (ms - t->usual_ms) / 8;
 	if (t->usual_ms > 8 * t->fastest_ms + 500) {
 		cut(t);
 		return;

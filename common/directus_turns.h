@@ -24,7 +24,7 @@
 
 #include "common/loop.h"
 
-enum { BULK_REST_MAX_MS = 15000 };
+enum { BULK_REST_MAX_MS = 5000 };
 
 struct directus_turns;
 

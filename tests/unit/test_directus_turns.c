@@ -244,6 +244,20 @@ TEST(answers_that_become_slow_are_a_sign_of_overload)
 	assert_true(w->calls[0] - before > 1000);
 }
 
+TEST(a_single_slow_answer_is_no_sign_of_overload)
+{
+	struct world *w = *state;
+
+	begin(w, 8, 20);
+	add(w, 16, false);
+	run_for(w, 1010);
+	for (int i = 0; i < 5; i++) {
+		directus_turns_good(&w->turns, &w->callers[0].turn, 20000);
+		run_for(w, 1020);
+		assert_int_equal(w->under_way[0], 8);
+	}
+}
+
 TEST(a_batch_goes_on_at_the_slowest_site)
 {
 	struct world *w = *state;
@@ -315,6 +329,7 @@ int main(void)
 		ENTRY_IN_WORLD(
 			each_sign_of_overload_halves_the_share_and_good_answers_bring_it_back),
 		ENTRY_IN_WORLD(answers_that_become_slow_are_a_sign_of_overload),
+		ENTRY_IN_WORLD(a_single_slow_answer_is_no_sign_of_overload),
 		ENTRY_IN_WORLD(a_batch_goes_on_at_the_slowest_site),
 		ENTRY_IN_WORLD(nobody_calls_before_the_time_that_directus_has_named),
 		ENTRY_IN_WORLD(who_no_longer_waits_is_left_out),

@@ -81,8 +81,8 @@ class Check:
         extra = self.sold - len(asked & set(ids))
         self.t.row("R3", "calls beyond one for each job", f"<= {self.repeated} counted as repeated", extra,
                    extra <= self.repeated)
-        balance = n.get("calls", 0) - self.repeated - n.get("failed", 0)
-        self.t.row("R3", "permits - repeated - failed = jobs that asked", len(ids), balance, balance == len(ids))
+        balance = n.get("calls", 0) - self.repeated - n.get("failed", 0) - n.get("cancelled_calls", 0)
+        self.t.row("R3", "permits - repeated - failed - cancelled = jobs that asked", len(ids), balance, balance == len(ids))
         self.t.row("R3", "ambiguous calls (answered late)", f">= {self.repeated + self.held}",
                    f"{n.get('ambiguous', 0)} ({n.get('late', 0)})", n.get("ambiguous", 0) >= self.repeated + self.held)
         if self.o.hold:

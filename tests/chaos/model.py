@@ -85,9 +85,9 @@ class State:
 
 
 class Model:
-    def __init__(self, o, mutations=None):
+    def __init__(self, o, faults=None):
         self.o, self.random = o, random.Random(o.seed)
-        self.store = Store(mutations)
+        self.store = Store(faults)
         self.state = State(self.store, o)
         self.callers = {}
         self.moves = Moves(self.state, self.caller)
@@ -344,10 +344,10 @@ def shorten(model, path, why):
     return path, why
 
 
-def run(arguments=None, mutations=None, quiet=False):
+def run(arguments=None, faults=None, quiet=False):
     """-> (is all well, figures)"""
     o = options(arguments)
-    model = Model(o, mutations)
+    model = Model(o, faults)
     model.first = model.state.saved()
     begun = time.monotonic()
     try:

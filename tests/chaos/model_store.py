@@ -54,13 +54,14 @@ def pairs(flat):
 
 
 class Store:
-    """`mutations`: {script: (text, replacement)}, for the check of the check."""
+    """`faults`: {script: Lua}, for the check of the check. The Lua stands before each command of the script: the command
+    and its arguments are in `a`, it may return something else than `real(...)` would."""
 
-    def __init__(self, mutations=None):
+    def __init__(self, faults=None):
         import redis
         self.server = Server()
         self.redis = redis.Redis(unix_socket_path=self.server.socket)
-        self.mutations, self.shas, self.calls, self.restores = mutations or {}, {}, 0, 0
+        self.faults, self.shas, self.calls, self.restores = faults or {}, {}, 0, 0
         self.take, self.put = self.redis.script_load(TAKE), self.redis.script_load(PUT_BACK)
         self.current = self.snapshot = None
         self.clock = 0
@@ -72,9 +73,10 @@ class Store:
     def sha(self, name):
         if name not in self.shas:
             source = Queue(None, clock=self).source(name)
-            for text, replacement in [self.mutations[name]] if name in self.mutations else []:
-                assert text in source, f"{name}.lua has no {text!r} any more"
-                source = source.replace(text, replacement)
+            if name in self.faults:
+                assert "local call = redis.call" in source
+                source = source.replace("local call = redis.call", f"local real = redis.call\nlocal function call(...)\n"
+                                        f"  local a = {{...}}\n  {self.faults[name]}\n  return real(...)\nend", 1)
             self.shas[name] = self.redis.script_load(source)
         return self.shas[name]
 

@@ -133,7 +133,9 @@ class Moves:
             w.leases.remove(lease)
 
     def tick(self, w):
+        """All who live tick each second; that one is looked at is another thing."""
         caller = self.caller_of(w)
+        caller.store.run(["ZADD", "{flow-worker}:wrk", self.state.clock, w.name])
         reply = caller.call("tick", w.name, "{}", 1, "", LEASE_MS, WAIT_MS, caller.ttl_ms, 500)
         if reply[2] and w.heard is None:
             w.heard = reply[2]

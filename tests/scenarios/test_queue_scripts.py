@@ -806,3 +806,56 @@ def test_a_call_that_was_taken_for_lost_and_was_not_made_is_counted_apart(q, clo
     assert (q.count("calls"), q.count("repeated"), q.count("failed"), q.count("unfounded")) == (2, 1, 0, 1)
     second.settle("failed")
     assert q.count("failed") == 1
+
+
+def made(q):
+    """What is left of the calls when repetitions and those that were not made are taken away."""
+    return q.count("calls") - q.count("repeated") + q.count("unrepeated") - q.count("failed") - q.count("cancelled_calls")
+
+
+def test_a_call_that_was_repeated_before_it_was_taken_for_lost_and_was_not_made_is_counted_apart(q, clock):
+    first = q.one(id="a")
+    first.permit()
+    clock.go(q.wait_ms)
+    q.tick(at_most=1)
+    q.r.hset(q.key("s:a"), "call:ask#1", q.r.hget(q.key("s:a"), "call:ask#1").replace("lost", "sent"))  # by a later tick
+    second = other(q).claim()[0]
+    second.permit(n=2, question=1)
+    first.settle("failed")
+    assert q.count("unfounded") == 1 and made(q) == 1
+
+
+def test_a_repetition_that_was_repeated_and_was_not_made_leaves_one_of_them(q, clock):
+    q.one(id="a").permit()
+    clock.go(q.wait_ms)
+    q.tick()
+    second = other(q).claim()[0]
+    second.permit(n=2, question=1)
+    clock.go(q.wait_ms)
+    q.tick()
+    third = other(q, "w3").claim()[0]
+    third.permit(n=3, question=1)
+    second.settle("failed")
+    third.settle(answer="yes")
+    assert q.count("unfounded") == 0 and made(q) == 1
+
+
+def test_a_cancelled_call_is_not_counted_as_a_cancelled_job(q):
+    job = q.one(id="a")
+    job.permit()
+    job.settle("cancelled")
+    assert q.count("cancelled_calls") == 1 and q.count("cancelled") == 0
+
+
+def test_after_a_silence_nobody_is_taken_for_dead_before_the_living_have_said_so(q, clock):
+    """Redis was away for a minute: all leases are over, and their owners come back one after another."""
+    mine, theirs = q.one(id="a"), other(q).one(id="b")
+    q.tick()
+    clock.go(60000)
+    assert q.tick(after_silence=True)[0] == 0
+    assert mine.renew() == "ok"
+    q.r.delete(q.key("hold"))  # it is over by itself after two seconds
+    clock.go(1000)
+    assert q.tick()[0] == 1
+    assert mine.finish() == 1 and theirs.finish() == 0
+    assert q.r.pttl(q.key("hold")) == -2

@@ -51,7 +51,8 @@
 --   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
 --   n, m:<minute>      hash      counters since ever; what they were when the minute began
 --   use:<day>          hash      calls, tokens and money by route and flow, packed: calls.lua
---   ev, w:<worker>     stream, hash   events; heartbeat
+--   ev, w:<worker>     stream, hash   events; heartbeat; wrk zset: workers by their last one
+--   hold               string    while it is there nobody is taken for dead
 --   v                  string    layout version; ctl  channel
 local P = KEYS[1]
 local call = redis.call

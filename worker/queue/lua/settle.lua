@@ -125,20 +125,22 @@ local function store_answer()
   return known[1] or n
 end
 
--- It was not carried out: its number may be used again. If it was taken for lost, and somebody has drawn
--- conclusions from that, it is counted apart.
+-- It was not carried out: its number may be used again. Who asked again meanwhile was counted as a repetition of
+-- this one, or it is held: then it is counted apart.
 local function free_call()
   local text = call('HGET', sk, 'call:' .. name) or ''
   if text:match('%S+$') ~= permit then
     return
   end
   call('HDEL', sk, 'call:' .. name)
-  local next_call = call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n + 1)) == 1
+  local what = outcome == 'cancelled' and 'cancelled_calls' or outcome
   if question ~= n and call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n - 1)) == 1 then
     count('unrepeated') -- it was counted as repeated, but was not made after all
+  elseif call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n + 1)) == 1
+    or text:match('^lost ') and j.state == 'quarantined' then
+    what = 'unfounded'
   end
-  local too_late = text:match('^lost ') and (next_call or j.state == 'quarantined')
-  count(too_late and 'unfounded' or outcome)
+  count(what)
 end
 
 -- Those who wait for the same answer get it; if there is none, one of them asks.

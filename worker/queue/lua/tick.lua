@@ -8,7 +8,7 @@
 -- With: groups ends windows calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
-local HEARTBEAT_MS = 30000
+local HEARTBEAT_MS, SILENCE_MS, HOLD_MS = 30000, 3000, 2000
 local stalled = {}
 
 -- The lease of a job is over. Its last owner is fenced off at once. A call that may still be on the
@@ -94,6 +94,17 @@ local function left_at_the_door()
   return call('XRANGE', K('in'), '-', last, 'COUNT', at_most)
 end
 
+-- Nobody has ticked for some seconds: Redis was away, or everybody was stopped. Whoever lives is let say so first;
+-- only then the others are taken for dead.
+local function is_after_silence()
+  local last = call('ZREVRANGE', K('wrk'), 0, 0, 'WITHSCORES')[2]
+  if last and now - tonumber(last) > SILENCE_MS then
+    call('SET', K('hold'), 1, 'PX', HOLD_MS)
+  end
+  return call('EXISTS', K('hold')) == 1
+end
+
+local held = is_after_silence()
 call('HSET', K('w:' .. worker), 'state', heartbeat, 'layout', layout, 'limits', digest, 'at', now)
 call('PEXPIRE', K('w:' .. worker), HEARTBEAT_MS)
 call('ZADD', K('wrk'), now, worker)
@@ -106,11 +117,11 @@ if call('EXISTS', minute) == 0 then
   call('PEXPIRE', minute, DAY)
 end
 
-local leases = call('ZRANGEBYSCORE', K('lse'), '-inf', now, 'WITHSCORES', 'LIMIT', 0, at_most)
+local leases = held and {} or call('ZRANGEBYSCORE', K('lse'), '-inf', now, 'WITHSCORES', 'LIMIT', 0, at_most)
 for i = 1, #leases, 2 do
   reap_job(leases[i], tonumber(leases[i + 1]))
 end
-for _, permit in ipairs(call('ZRANGEBYSCORE', K('px'), '-inf', now, 'LIMIT', 0, at_most)) do
+for _, permit in ipairs(held and {} or call('ZRANGEBYSCORE', K('px'), '-inf', now, 'LIMIT', 0, at_most)) do
   reap_permit(permit)
 end
 local digests, seen = {}, {}

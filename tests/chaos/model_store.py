@@ -19,7 +19,8 @@ local all, dumps = {}, {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
   local value
-  if kind == 'hash' then value = redis.call('HGETALL', key)
+  if key:find(':use:', 1, true) then value = '' -- packed numbers, no text
+  elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
@@ -107,7 +108,7 @@ class Store:
                 ends[name] = before.ends[name] if unchanged else self.clock + round(ttl / 1000) * 1000
             if name in LEFT_OUT:
                 continue
-            keys[name] = pairs(value) if kind == "hash" else {m: float(s) for m, s in pairs(value).items()} \
+            keys[name] = pairs(value) if kind == "hash" and value else {m: float(s) for m, s in pairs(value).items()} \
                 if kind == "zset" else sorted(value) if kind == "set" else value
         return Snapshot(blob, keys, ends)
 

@@ -66,7 +66,7 @@ struct credential_config {
 	const struct http_header *headers; /* further ones; ends with {NULL}; or NULL */
 };
 
-enum on_ambiguous { AMBIGUOUS_RETRY, AMBIGUOUS_HOLD };
+enum on_ambiguous { AMBIGUOUS_RETRY, AMBIGUOUS_HOLD, AMBIGUOUS_RESUME };
 
 struct config {
 	/* ---- models ---- */

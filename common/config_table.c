@@ -155,9 +155,11 @@ static const struct config_variable worker_variables[] = {
 	 .help = "How long running jobs may take to end after SIGTERM; then they go back to the "
 		 "queue"},
 	{.name = "WORKER_ON_AMBIGUOUS", .type = CONFIG_CHOICE, .offset = AT(worker_on_ambiguous),
-	 .by_default = "retry", .choices = "retry|hold",
+	 .by_default = "retry", .choices = "retry|hold|resume",
 	 .help = "What becomes of a call that was sent and never answered, and so may have been "
-		 "billed: `retry` asks again, `hold` waits for a person"},
+		 "billed: `retry` asks again, `hold` waits for a person, `resume` asks OpenAI in the "
+		 "background, where the answer is kept for some minutes (not with zero data "
+		 "retention) and is fetched instead of paid again; other providers as `retry`"},
 	{.name = "WORKER_AMBIGUOUS_WAIT", .type = CONFIG_DURATION,
 	 .offset = AT(worker_ambiguous_wait_ms), .by_default = "30s", .max = HOUR,
 	 .help = "How long the answer of a lost worker is waited for before asking again"},

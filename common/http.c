@@ -22,7 +22,12 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { CONNECT_MS = 10 * 1000, HEADERS_MAX_BYTES = 64 * 1024, HEADERS_MAX = 256 };
+enum {
+	LAST_WORDS_MS = 1000,
+	CONNECT_MS = 10 * 1000,
+	HEADERS_MAX_BYTES = 64 * 1024,
+	HEADERS_MAX = 256
+};
 
 struct http {
 	struct loop *loop;
@@ -34,6 +39,18 @@ struct http {
 	struct transfer *spare;
 	unsigned under_way;
 	bool inside_curl; /* a callback of curl's has called somebody else */
+	struct told *told;
+	struct timeout last_words;
+	bool is_closing;
+};
+
+/* An exchange that nobody waits for. */
+struct told {
+	struct http_call call;
+	struct http_request request;
+	struct http *http;
+	struct arena *arena;
+	struct told *next, **link;
 };
 
 struct transfer {
@@ -80,10 +97,77 @@ struct http *http_new(struct loop *l, const struct http_options *options)
 	return h;
 }
 
+static void told(struct call *c)
+{
+	struct told *t = container_of(c, struct told, call.call);
+	struct http *h = t->http;
+
+	*t->link = t->next;
+	if (t->next)
+		t->next->link = t->link;
+	arena_free(t->arena);
+	if (!h->told && h->is_closing)
+		loop_stop(h->loop);
+}
+
+static const struct http_header *copy_headers(const struct http_header *from, struct arena *a)
+{
+	struct http_header *to;
+	size_t count = 0;
+
+	while (from && from[count].name)
+		count++;
+	to = arena_array(a, struct http_header, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		to[i].name = arena_strdup(a, from[i].name);
+		to[i].value = from[i].value ? arena_strdup(a, from[i].value) : NULL;
+	}
+	return to;
+}
+
+void http_tell(struct http *h, const struct http_request *req)
+{
+	struct arena *a = arena_new();
+	struct told *t = arena_make(a, struct told);
+
+	t->http = h;
+	t->arena = a;
+	t->request = *req;
+	t->request.method = arena_strdup(a, req->method);
+	t->request.url = arena_strdup(a, req->url);
+	t->request.headers = copy_headers(req->headers, a);
+	t->next = h->told;
+	t->link = &h->told;
+	if (t->next)
+		t->next->link = &t->next;
+	h->told = t;
+	t->call.call.done = told;
+	http_start(h, &t->call, &t->request, a);
+}
+
+static void time_is_over(struct timeout *timeout)
+{
+	struct http *h = container_of(timeout, struct http, last_words);
+
+	for (struct told *t = h->told; t; t = t->next)
+		call_cancel(&t->call.call, ERR_SHUTDOWN);
+}
+
+static void finish_told(struct http *h)
+{
+	if (!h->told)
+		return;
+	h->is_closing = true;
+	timeout_start(h->loop, &h->last_words, LAST_WORDS_MS, time_is_over);
+	loop_run(h->loop);
+	timeout_stop(h->loop, &h->last_words);
+}
+
 void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	finish_told(h);
 	assert(h->under_way == 0);
 	while (h->spare) {
 		struct transfer *t = h->spare;

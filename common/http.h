@@ -68,11 +68,15 @@ struct http_options {
 };
 
 struct http *http_new(struct loop *l, const struct http_options *options);
-void http_free(struct http *h); /* nothing may be under way */
+void http_free(struct http *h); /* nothing may be under way but what http_tell() has sent */
 
 /* Everything in req must stay until the call has ended (the job's arena does). */
 void http_start(struct http *h, struct http_call *c, const struct http_request *req,
 		struct arena *a);
+
+/* Sends what nobody waits for, and whose reply nobody reads. All of req is copied but its body. What is
+ * under way when http_free() is called has a second to get through. */
+void http_tell(struct http *h, const struct http_request *req);
 
 /* What http_start() would refuse at once: a bad method, a URL or header with a line end in it.
  * ERR_INVALID_PAYLOAD. */

@@ -77,7 +77,7 @@ const struct option ai_common_options[] = {
 	{.name = "serviceTier",								.types = AI_TEXT, .choices = "sync|batch|", .help = "sync"},
 	{.name = "onAmbiguous",
 	 .types = AI_TEXT,
-	 .choices = "retry|hold|",
+	 .choices = "retry|hold|resume|",
 	 .help = "what becomes of a call that may have been paid without an answer"},
 	{.name = "resultShape",
 	 .types = AI_TEXT,
@@ -406,6 +406,9 @@ static bool read_sampling(const struct reader *o, struct error *err)
 
 static bool read_budget(const struct reader *o, struct error *err)
 {
+	static const char *const policies[] = {[AMBIGUOUS_RETRY] = "retry",
+					       [AMBIGUOUS_HOLD] = "hold",
+					       [AMBIGUOUS_RESUME] = "resume"};
 	const cJSON *budget = find(o, "budget", NULL);
 	double cost = json_get_number(budget, "maxCostUsd", 0);
 	double tokens = json_get_number(budget, "maxTokens", 0);
@@ -420,9 +423,10 @@ static bool read_budget(const struct reader *o, struct error *err)
 		return fail(err, ERR_INVALID_PAYLOAD,
 			    "option 'serviceTier' is 'batch', and the providers' batch endpoints "
 			    "are not used: leave it out, or give 'sync'");
-	o->r->wish.hold_ambiguous =
-		ambiguous ? strcmp(ambiguous, "hold") == 0
-			  : o->op->use->config->worker_on_ambiguous == AMBIGUOUS_HOLD;
+	o->r->wish.on_ambiguous = o->op->use->config->worker_on_ambiguous;
+	for (size_t i = 0; ambiguous && i < ARRAY_LEN(policies); i++)
+		if (strcmp(ambiguous, policies[i]) == 0)
+			o->r->wish.on_ambiguous = (enum on_ambiguous)i;
 	return true;
 }
 

@@ -86,6 +86,16 @@ struct settle_call {
 	struct send *send; /* the queue's own */
 };
 
+/* Notes under which name the provider makes the answer to the n-th call of a step by itself: whoever
+ * runs the job next fetches it there. */
+struct keep_call {
+	struct call call;
+	const char *step;
+	uint32_t n;
+	struct str text;
+	struct send *send; /* the queue's own */
+};
+
 struct journal_methods {
 	void (*permit)(struct journal *j, struct permit_call *c, struct arena *a);
 	/* Goes on when it is cancelled, and when the run that started it is gone. */
@@ -97,6 +107,9 @@ struct journal_methods {
 	 * answers that are there; a number without an answer was ambiguous, and is either answered
 	 * under a later number or is to be asked again. */
 	uint32_t (*calls)(struct journal *j, const char *step);
+	void (*keep)(struct journal *j, struct keep_call *c);
+	/* What keep() has noted; false: nothing. */
+	bool (*kept)(struct journal *j, const char *step, uint32_t n, struct str *text);
 	/* What past calls of this step to that model have shown of such texts (step, provider, model and
 	 * count of the entry); calls 0: nothing yet. */
 	struct calibration (*calibration)(struct journal *j, const struct journal_entry *e);

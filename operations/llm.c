@@ -17,7 +17,7 @@ enum {
 	MARGIN_MS = 10000 /* connecting, and the time to notice */
 };
 
-static task_step pick, shown, look_up, ask_permit, permitted, replied, settled, judge, rested, end;
+static task_step pick, shown, look_up, resume, ask_permit, permitted, settled, judge, rested, end;
 
 static struct llm_call *llm_of(struct task *t)
 {
@@ -186,9 +186,11 @@ static enum task_next look_up(struct task *t)
 		c->last_n++;
 		if (j->methods->answer(j, c->op->step, c->last_n, &text) && take_stored(c, text))
 			return task_go(t, judge);
+		if (llm_find_answer(c, c->last_n))
+			return task_go(t, resume);
 		ambiguous = true;
 	}
-	if (ambiguous && c->wish->hold_ambiguous)
+	if (ambiguous && c->wish->on_ambiguous == AMBIGUOUS_HOLD)
 		return task_fail(t, ERR_STALLED,
 				 "an earlier call may have been carried out and paid, and its "
 				 "answer never came");
@@ -214,16 +216,19 @@ static void set_timeouts(struct llm_call *c)
 	uint32_t wait = c->wish->timeout_ms;
 
 	if (!wait)
-		wait = c->wish->reason && c->question.stream ? REASONING_TIMEOUT_MS : TIMEOUT_MS;
+		wait = c->wish->reason && (c->question.stream || c->question.background)
+			       ? REASONING_TIMEOUT_MS
+			       : TIMEOUT_MS;
 	if (!c->wish->timeout_ms && patience > wait)
 		wait = patience;
 	r->timeout_ms = wait;
+	c->patience_ms = wait;
 	if (!c->question.stream)
 		return;
 	r->first_byte_timeout_ms = wait;
 	r->idle_timeout_ms = wait;
 	if (!c->wish->timeout_ms)
-		r->timeout_ms = STREAM_TOTAL_MS;
+		c->patience_ms = r->timeout_ms = STREAM_TOTAL_MS;
 }
 
 /* All that decides about the answer is in the request. The key may stand for other data or terms. */
@@ -270,7 +275,7 @@ static struct journal_entry entry_of(const struct llm_call *c)
 		.cost_nano = cost.input_nano + cost.output_nano,
 		.most_cost_nano = most_cost.input_nano + most_cost.output_nano,
 		.cost_known = cost.known,
-		.deadline_ms = c->request.timeout_ms + MARGIN_MS,
+		.deadline_ms = c->patience_ms + MARGIN_MS,
 		.is_retry = c->tries > 0,
 		.count = c->count,
 		.cache = cache_name(c),
@@ -293,12 +298,38 @@ static bool write_request(struct llm_call *c, struct error *err)
 {
 	struct arena *draft = arena_new();
 	struct http_request request = {.method = "POST"};
-	bool well = c->wire->write(&c->question, &c->target.endpoint, draft, &request, err);
+	bool well;
 
+	c->question.call_id = call_id(c, c->last_n + 1);
+	well = c->wire->write(&c->question, &c->target.endpoint, draft, &request, err);
 	if (well)
 		wire_keep_request(&request, c->op->arena, &c->request);
 	arena_free(draft);
+	if (well)
+		set_timeouts(c);
 	return well;
+}
+
+/* A call of an earlier run, whose answer is being made over there: it is fetched, not asked for again. */
+static enum task_next resume(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+	struct error err;
+
+	c->last_n--; /* if it comes to nothing, its number is used again */
+	if (!prepare(c, &err) || !write_request(c, &err))
+		return task_fail_as(t, &err);
+	if (!c->wire->background)
+		return task_fail(t, ERR_STALLED,
+				 "an earlier call was made in the background of "
+				 "a provider that is not asked any more");
+	c->answer = (struct llm_answer){.finish = FINISH_STOP};
+	c->permit = (struct permit_call){.entry = entry_of(c)};
+	c->asked_at_ms = wall_ms();
+	c->started_ms = loop_now(t->call.loop);
+	c->attempts++;
+	c->tries++;
+	return llm_fetch_answer(c);
 }
 
 static enum task_next ask_permit(struct task *t)
@@ -307,10 +338,8 @@ static enum task_next ask_permit(struct task *t)
 	struct journal *j = c->op->journal;
 	struct error err;
 
-	c->question.call_id = call_id(c, c->last_n + 1);
 	if (!write_request(c, &err))
 		return task_fail_as(t, &err);
-	set_timeouts(c);
 	if (c->op->use->dry_run)
 		return show(c);
 	c->http = (struct http_call){.status = 0};
@@ -403,17 +432,19 @@ static enum task_next permitted(struct task *t)
 		c->http.on_data = take_piece;
 	}
 	http_start(c->op->use->http, &c->http, &c->request, c->op->arena);
-	return task_await_either(t, &c->http.call, replied);
+	return task_await_either(t, &c->http.call, llm_replied);
 }
 
 /* ---- the reply ---- */
 
-static enum task_next replied(struct task *t)
+enum task_next llm_replied(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
 	struct journal *j = c->op->journal;
 	bool good;
 
+	if (!c->handle && llm_is_pending(c))
+		return llm_await_answer(c);
 	c->failure = (struct error){.code = ERR_OK};
 	c->latency_ms = loop_now(t->call.loop) - c->started_ms;
 	good = llm_read_reply(c, &c->failure);
@@ -422,6 +453,7 @@ static enum task_next replied(struct task *t)
 	if (c->settle.outcome != SETTLE_FAILED)
 		c->last_n = c->permit.entry.n;
 	c->asked = false;
+	c->handle = NULL;
 	j->methods->settle(j, &c->settle, c->op->arena);
 	return task_await(t, &c->settle.call, settled);
 }
@@ -431,6 +463,8 @@ static enum task_next settled(struct task *t)
 	struct llm_call *c = llm_of(t);
 
 	if (c->failure.code == ERR_OK) {
+		if (c->question.background && c->op->piece)
+			c->op->piece(c->op, c->answer.text);
 		count_usage(c);
 		models_learn(c->op->use->models, c->target.config->id, c->target.model->id,
 			     c->estimate, c->answer.usage.input);
@@ -472,7 +506,7 @@ static enum task_next judge_failure(struct llm_call *c)
 		c->tries--; /* it is another call now */
 		return task_go(&c->task, ask_permit);
 	}
-	if (c->settle.outcome == SETTLE_UNKNOWN && c->wish->hold_ambiguous)
+	if (c->settle.outcome == SETTLE_UNKNOWN && c->wish->on_ambiguous == AMBIGUOUS_HOLD)
 		return task_fail(&c->task, ERR_STALLED,
 				 "the call may have been carried out and paid: %s",
 				 c->failure.text);
@@ -546,8 +580,12 @@ static void cleanup(struct task *t)
 	struct arena *a;
 	struct late_settle *late;
 
+	if (c->handle && (t->call.stop == ERR_SHUTDOWN || t->call.stop == ERR_LEASE_LOST))
+		return; /* whoever has the job next fetches the answer */
+	if (c->handle)
+		llm_stop_answer(c);
 	/* Admitted, also if the task was stopped before it could use that. */
-	if (!c->asked || !c->permit.call.ended || c->permit.call.err.code != ERR_OK)
+	else if (!c->asked || !c->permit.call.ended || c->permit.call.err.code != ERR_OK)
 		return;
 	a = arena_new();
 	late = arena_make(a, struct late_settle);

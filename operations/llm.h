@@ -13,6 +13,7 @@
 #ifndef OPERATIONS_LLM_H
 #define OPERATIONS_LLM_H
 
+#include "common/config.h"
 #include "common/http.h"
 #include "common/loop.h"
 #include "operations/journal.h"
@@ -38,12 +39,12 @@ struct llm_wish {
 	uint32_t max_tokens; /* 0: the default */
 	uint32_t timeout_ms; /* of one call; 0: the default */
 	uint32_t max_retries;
-	bool hold_ambiguous;       /* a call that may have been billed is not made again */
-	uint64_t max_cost_nano;    /* the operation's own budget; 0: none */
-	uint64_t max_tokens_total; /* ... in tokens */
-	bool stream;               /* also if the answer is short */
-	uint64_t cache_ms;         /* an answer of that age will do; 0: only a new one */
-	bool cache_renew;          /* not the one that is in the cache */
+	enum on_ambiguous on_ambiguous; /* of a call that may have been billed */
+	uint64_t max_cost_nano;         /* the operation's own budget; 0: none */
+	uint64_t max_tokens_total;      /* ... in tokens */
+	bool stream;                    /* also if the answer is short */
+	uint64_t cache_ms;              /* an answer of that age will do; 0: only a new one */
+	bool cache_renew;               /* not the one that is in the cache */
 };
 
 struct llm_call {
@@ -81,6 +82,11 @@ struct llm_call {
 	uint64_t started_ms;
 	uint64_t asked_at_ms; /* time of day, for the permit */
 	size_t told;          /* how much of a stream has been handed on */
+	/* llm_background.c: the provider makes the answer by itself; its name there; NULL: it does not */
+	const char *handle;
+	struct keep_call keep;
+	uint32_t fetches;
+	uint32_t patience_ms; /* for the whole answer */
 	bool asked;           /* for a permit, and the call is not settled yet */
 };
 

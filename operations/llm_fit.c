@@ -283,10 +283,18 @@ static void warn_of_retirement(struct llm_call *c)
 			 c->target.model->retires);
 }
 
+/* Wanted, or so asked by an earlier run. */
+static bool in_background(const struct llm_call *c)
+{
+	return c->wish->on_ambiguous == AMBIGUOUS_RESUME || c->handle;
+}
+
 static const struct provider *wire_of(const struct llm_call *c)
 {
 	const struct llm_target *t = &c->target;
 
+	if (in_background(c) && t->provider == &provider_openai && t->endpoint.preset->responses)
+		return &provider_openai_responses;
 	/* Chat Completions does not know this effort. */
 	if (t->provider == &provider_openai && c->question.effort == EFFORT_MAX)
 		return &provider_openai_responses;
@@ -305,7 +313,8 @@ bool llm_fit(struct llm_call *c, struct error *err)
 	for (size_t f = 0; f < ARRAY_LEN(fields); f++)
 		if (c->refused & (1U << f))
 			leave_out(c, (enum llm_field)f, "the provider refused it");
-	q->stream = c->wish->stream || q->max_tokens > STREAM_ABOVE;
+	q->background = in_background(c) && c->wire->background;
+	q->stream = !q->background && (c->wish->stream || q->max_tokens > STREAM_ABOVE);
 	warn_of_retirement(c);
 	return check_context(c, err) && check_budget(c, err);
 }

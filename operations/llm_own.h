@@ -2,7 +2,8 @@
  *
  *   llm.c         the task: its steps
  *   llm_fit.c     a question is made to fit its model
- *   llm_reply.c   what came back */
+ *   llm_reply.c   what came back
+ *   llm_background.c  an answer that is fetched: waited for, found again after a crash, stopped */
 #ifndef OPERATIONS_LLM_OWN_H
 #define OPERATIONS_LLM_OWN_H
 
@@ -20,6 +21,16 @@ bool llm_can_mend(struct llm_call *c);
 bool llm_read_reply(struct llm_call *c, struct error *err) NODISCARD;
 /* What the journal is told; c->failure says what went wrong. */
 void llm_fill_settle(struct llm_call *c, struct settle_call *s, bool good, struct arena *a);
+
+/* Whether the reply says that the answer is being made: then llm_await_answer() goes on. */
+bool llm_is_pending(struct llm_call *c);
+enum task_next llm_await_answer(struct llm_call *c);
+/* Whether the n-th call is being answered over there, for an earlier run: c->handle, c->candidate. */
+bool llm_find_answer(struct llm_call *c, uint32_t n);
+enum task_next llm_fetch_answer(struct llm_call *c);
+/* Nobody wants it any more: it is told so, without anybody waiting for that. */
+void llm_stop_answer(struct llm_call *c);
+task_step llm_replied; /* llm.c: c->http has ended, with the answer or with what went wrong */
 
 /* How long to rest where nobody says. */
 uint32_t llm_backoff(const struct llm_call *c);

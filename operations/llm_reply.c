@@ -75,6 +75,11 @@ static enum settle_outcome outcome_of(const struct llm_call *c, bool good)
 
 	if (good)
 		return SETTLE_ANSWER;
+	/* Made over there, whatever became of the way to it; only a "failed" of its own is one. */
+	if (c->handle && c->task.call.stop == ERR_OK && (c->http.status != 200 || !error_reply))
+		return SETTLE_UNKNOWN;
+	if (c->handle && c->task.call.stop != ERR_OK)
+		return SETTLE_CANCELLED;
 	if (c->task.call.stop != ERR_OK && c->http.sent)
 		return SETTLE_CANCELLED;
 	if (!c->http.sent)

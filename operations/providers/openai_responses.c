@@ -1,5 +1,6 @@
 /* operations/providers/openai_responses.c: OpenAI's Responses, for models that answer nowhere
- * else. `store` defaults to true there: it is always sent as false. */
+ * else, and for answers in the background. `store` defaults to true there: it is sent as false, but for
+ * those, which are fetched from what is stored. */
 #include "operations/providers/errors.h"
 #include "operations/providers/wire.h"
 
@@ -75,14 +76,18 @@ static void set_effort(const struct llm_question *q, struct arena *a, cJSON *bod
 	json_set(a, body, "reasoning", reasoning);
 }
 
+static const struct http_header *account(const struct endpoint *e, struct arena *a)
+{
+	struct http_header *extra = arena_array(a, struct http_header, 3);
+
+	extra[0] = (struct http_header){"OpenAI-Organization", e->organization};
+	extra[1] = (struct http_header){"OpenAI-Project", e->project};
+	return extra;
+}
+
 static bool responses_write(const struct llm_question *q, const struct endpoint *e, struct arena *a,
 			    struct http_request *req, struct error *err)
 {
-	const struct http_header extra[] = {
-		{"OpenAI-Organization", e->organization},
-		{"OpenAI-Project",      e->project     },
-		{NULL,                  NULL           }
-        };
 	cJSON *body = json_object(a), *input = json_array(a), *options;
 	const char *path = "/responses";
 
@@ -97,7 +102,9 @@ static bool responses_write(const struct llm_question *q, const struct endpoint 
 	wire_set_maybe(a, body, "top_p", q->top_p);
 	set_effort(q, a, body);
 	set_format(q, a, body);
-	json_set_bool(a, body, "store", false);
+	json_set_bool(a, body, "store", q->background);
+	if (q->background)
+		json_set_bool(a, body, "background", true);
 	if (q->cache_key)
 		json_set_text(a, body, "prompt_cache_key", q->cache_key);
 	if (q->stream) {
@@ -108,8 +115,9 @@ static bool responses_write(const struct llm_question *q, const struct endpoint 
 	}
 	if (e->api_version)
 		path = arena_printf(a, "%s?api-version=%s", path, e->api_version);
-	return wire_write(&(struct wire_request){&provider_openai_responses, path, extra, body}, q,
-			  e, a, req, err);
+	return wire_write(
+		&(struct wire_request){&provider_openai_responses, path, account(e, a), body}, q, e,
+		a, req, err);
 }
 
 /* ---- the answer ---- */
@@ -230,6 +238,45 @@ static void responses_event(struct llm_stream *s, struct str name, const cJSON *
 		(void)responses_read(response, s->arena, &s->answer, &s->err);
 }
 
+/* ---- in the background ---- */
+
+static const char *responses_handle(const cJSON *body, struct arena *a)
+{
+	if (!is_text(body, "status", "queued") && !is_text(body, "status", "in_progress"))
+		return NULL;
+	return wire_keep_text(a, json_get_text(body, "id"));
+}
+
+/* What was told is not trusted to be part of an address. */
+static const char *in_path(const char *handle, struct arena *a)
+{
+	char *path = arena_strdup(a, handle);
+
+	for (char *p = path; *p; p++)
+		if (!strchr("_-", *p) && !(*p >= '0' && *p <= '9') &&
+		    !((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z'))
+			*p = '_';
+	return path;
+}
+
+static void responses_fetch(const char *handle, bool stop, const struct endpoint *e,
+			    struct arena *a, struct http_request *req)
+{
+	const struct wire_request w = {.provider = &provider_openai_responses,
+				       .extra = account(e, a)};
+
+	*req = (struct http_request){
+		.method = stop ? "POST" : "GET",
+		.url = arena_printf(a, "%s/responses/%s%s%s%s", e->base_url, in_path(handle, a),
+				    stop ? "/cancel" : "", e->api_version ? "?api-version=" : "",
+				    e->api_version ? e->api_version : ""),
+		.headers = wire_headers(&w, e, NULL, a),
+		.repeatable = true,
+	};
+}
+
+static const struct background responses_background = {responses_handle, responses_fetch};
+
 const struct provider provider_openai_responses = {
 	.name = "openai-responses",
 	.default_url = "https://api.openai.com/v1",
@@ -240,4 +287,5 @@ const struct provider provider_openai_responses = {
 	.write = responses_write,
 	.read = responses_read,
 	.event = responses_event,
+	.background = &responses_background,
 };

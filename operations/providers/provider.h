@@ -136,6 +136,7 @@ struct llm_question {
 	const char *cache_key; /* the same for prompts that begin alike; or NULL */
 	bool cache_system;     /* mark the system text as worth caching */
 	bool stream;
+	bool background; /* the provider makes the answer by itself: it is fetched (struct background) */
 };
 
 /* How the key is sent. */
@@ -242,6 +243,15 @@ struct llm_stream {
 /* What a provider's token limit counts: what was used, or max(prompt, max_tokens) at the door. */
 enum quota { QUOTA_USAGE, QUOTA_ARRIVAL };
 
+/* An answer that is made without anybody waiting on a connection. It is there for some minutes. */
+struct background {
+	/* Of a good reply: the name of an answer that is not ready; NULL: it is no such reply. */
+	const char *(*handle)(const cJSON *body, struct arena *a);
+	/* The request that fetches it, or (stop) says that nobody wants it any more. */
+	void (*fetch)(const char *handle, bool stop, const struct endpoint *e, struct arena *a,
+		      struct http_request *req);
+};
+
 struct provider {
 	const char *name, *default_url;
 	enum auth_style default_auth;
@@ -259,6 +269,7 @@ struct provider {
 		     struct error *err);
 	/* One event of a stream that is no error. Sets s->complete or s->err, or adds. */
 	void (*event)(struct llm_stream *s, struct str name, const cJSON *data);
+	const struct background *background; /* NULL: it can not */
 };
 
 extern const struct provider provider_openai, provider_openai_responses, provider_anthropic,

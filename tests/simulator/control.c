@@ -46,6 +46,7 @@ static void get_stats(struct exchange *x, struct reply *reply, struct buf *out)
 {
 	buf_add_char(out, '{');
 	ledger_stats(out);
+	buf_printf(out, ",\"background_stopped\":%zu", background_stopped());
 	buf_add_text(out, ",\"limits\":");
 	limits_print(out);
 	buf_add_text(out, "}\n");
@@ -82,6 +83,7 @@ static void delete_all(struct exchange *x, struct reply *reply, struct buf *out)
 	faults_clear();
 	ledger_reset();
 	limits_reset();
+	background_forget();
 	buf_add_text(out, "{\"reset\":true}");
 	reply_json(reply, 200, out);
 }

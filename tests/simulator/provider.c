@@ -151,6 +151,8 @@ static void make_answer(struct reply *reply, const struct format *f, const struc
 {
 	struct answer answer = answer_make(q, fault, record->number);
 
+	if (q->is_background)
+		reply->delay_ms = random_delay();
 	record->usage = answer.usage;
 	if (q->is_stream) {
 		reply->is_stream = true;
@@ -176,7 +178,8 @@ static struct fault *make_reply(struct reply *reply, const struct format *f, str
 		reply_refusal(reply, f, bad);
 	else if (!fault || !fault_replaces(fault, reply, f, &refusal))
 		make_answer(reply, f, q, fault, record);
-	set_delays(reply);
+	if (!q->is_background)
+		set_delays(reply);
 	if (fault)
 		fault_change(fault, reply, f);
 	return fault;
@@ -198,7 +201,7 @@ static void handle_models(struct exchange *x, struct reply *reply, struct questi
 	fault = faults_match(x, "models", q);
 	if (!key_is_good(r))
 		reply_refusal(reply, f, &bad_key);
-	else if (!models_handle(x, reply))
+	else if (!background_handle(x, reply) && !models_handle(x, reply))
 		reply_refusal(reply, &format_chat, &no_route);
 	else if (fault)
 		(void)fault_replaces(fault, reply, f, &refusal);

@@ -64,6 +64,9 @@ static const struct refusal *read_responses(struct question *q, const struct req
 {
 	static const struct refusal unknown = {"unsupported_parameter",
 					       "Unknown parameter: 'messages'.", "messages", 0, 0};
+	static const struct refusal not_stored = {
+		"bad_request", "Background mode requires the response to be stored.", "store", 0,
+		0};
 	const cJSON *text = cJSON_GetObjectItemCaseSensitive(q->body, "text");
 	const cJSON *format = cJSON_GetObjectItemCaseSensitive(text, "format");
 	const char *type = field_text(format, "type"),
@@ -77,6 +80,9 @@ static const struct refusal *read_responses(struct question *q, const struct req
 	q->schema = cJSON_GetObjectItemCaseSensitive(format, "schema");
 	q->wants_json = type && strcmp(type, "text") != 0;
 	q->is_stream = field_bool(q->body, "stream");
+	q->is_background = field_bool(q->body, "background");
+	if (q->is_background && !field_bool(q->body, "store"))
+		return &not_stored;
 	return read_input(q);
 }
 
@@ -152,10 +158,17 @@ static void add_response(struct buf *out, const struct question *q, const struct
 
 static void answer_responses(struct reply *reply, const struct question *q, const struct answer *a)
 {
-	struct buf *out = buf_in(reply->arena);
+	struct buf *out = buf_in(reply->arena), *before = buf_in(reply->arena);
 
 	add_response(out, q, a, status_of(a));
-	reply_json(reply, 200, out);
+	add_response(before, q, a, "in_progress");
+	if (q->is_background) {
+		background_keep(a->number, now_ms() + reply->delay_ms,
+				arena_str(reply->arena, buf_str(before)).ptr,
+				arena_str(reply->arena, buf_str(out)).ptr);
+		reply->delay_ms = 0;
+	}
+	reply_json(reply, 200, q->is_background ? before : out);
 }
 
 /* ---- streams ---- */

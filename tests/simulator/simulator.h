@@ -38,7 +38,8 @@ struct question {
 	const cJSON *schema;  /* of the answer; NULL: none asked for */
 	bool wants_json;      /* any JSON object */
 	bool is_stream, wants_usage;
-	bool is_array; /* Gemini without alt=sse */
+	bool is_background; /* the answer is not waited for: background.c */
+	bool is_array;      /* Gemini without alt=sse */
 };
 
 enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_FILTER, FINISH_REFUSAL };
@@ -243,6 +244,14 @@ const char *field_text(const cJSON *object, const char *name); /* or NULL */
 bool field_bool(const cJSON *object, const char *name);
 cJSON *parse_json(struct arena *a, struct str text); /* NULL if it is none */
 void sha256_hex(struct str bytes, char hex[65]);
+
+/* ---- answers in the background ---- */
+
+void background_keep(uint64_t number, double ready_at, const char *before, const char *after);
+/* A request about one of them; false if it is none. */
+bool background_handle(struct exchange *x, struct reply *reply);
+size_t background_stopped(void); /* how many nobody wanted any more */
+void background_forget(void);
 
 /* ---- requests to the simulator itself ---- */
 

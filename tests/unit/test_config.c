@@ -127,7 +127,7 @@ static const struct {
 	{"WORKER_CONCURRENCY=5s", "expected a whole number"},
 	{"JOB_MAX_BYTES=100gb",
 	 "expected a size such as 4096, 64kb or 1mb, from 1kb to 64mb"},
-	{"WORKER_ON_AMBIGUOUS=pay", "expected one of retry|hold"},
+	{"WORKER_ON_AMBIGUOUS=pay", "expected one of retry|hold|resume"},
 	{"LOG_LEVEL=loud", "expected one of silent|fatal|error|warn|info|debug|trace"},
 	{"DIRECTUS_URL=cms.example.com", "expected a URL such as"},
 	{"DIRECTUS_URL=http://", "expected a URL such as"},

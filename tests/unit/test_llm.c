@@ -114,7 +114,14 @@ static struct calibration calibration(struct journal *j, const struct journal_en
 	return fake_of(j)->known;
 }
 
-static const struct journal_methods methods = {permit, settle, answer, calls, calibration};
+static bool kept(struct journal *j, const char *step, uint32_t n, struct str *text)
+{
+	(void)j, (void)step, (void)n, (void)text;
+	return false;
+}
+
+static const struct journal_methods methods = {permit, settle, answer,     calls,
+					       NULL,   kept,   calibration};
 
 static bool ask(void *arg, const struct llm_target *target, struct llm_question *q,
 		struct error *err)
@@ -231,7 +238,7 @@ TEST(or_it_is_held_if_that_is_wanted)
 	struct test *t = *state;
 
 	t->fake.started = 1;
-	t->wish.hold_ambiguous = true;
+	t->wish.on_ambiguous = AMBIGUOUS_HOLD;
 	assert_int_equal(run(t)->code, ERR_STALLED);
 	assert_int_equal(t->fake.permits, 0);
 }

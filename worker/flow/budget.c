@@ -76,6 +76,20 @@ static uint32_t calls(struct journal *j, const char *step)
 	return behind->methods->calls(behind, step);
 }
 
+static void keep(struct journal *j, struct keep_call *c)
+{
+	struct journal *behind = budget_of(j)->behind;
+
+	behind->methods->keep(behind, c);
+}
+
+static bool kept(struct journal *j, const char *step, uint32_t n, struct str *text)
+{
+	struct journal *behind = budget_of(j)->behind;
+
+	return behind->methods->kept(behind, step, n, text);
+}
+
 static struct calibration calibration(struct journal *j, const struct journal_entry *e)
 {
 	struct journal *behind = budget_of(j)->behind;
@@ -85,7 +99,8 @@ static struct calibration calibration(struct journal *j, const struct journal_en
 
 void budget_init(struct budget *b, struct journal *behind, const struct run *run)
 {
-	static const struct journal_methods methods = {permit, settle, answer, calls, calibration};
+	static const struct journal_methods methods = {permit, settle, answer,     calls,
+						       keep,   kept,   calibration};
 
 	*b = (struct budget){
 		{&methods, behind->has_cache},

@@ -482,10 +482,57 @@ static void settle(struct journal *j, struct settle_call *c, struct arena *a)
 		journal_spool_watch(s);
 }
 
+/* ---- answers that a provider makes by itself ---- */
+
+static const char *handle_name(struct journal *j, const char *step, uint32_t n)
+{
+	return arena_printf(lease_of(j)->lease.arena, "handle:%s#%u", step, n);
+}
+
+static bool known_handle(struct journal *j, const char *step, uint32_t n, struct str *text)
+{
+	return lease_stored(&lease_of(j)->lease, handle_name(j, step, n), text);
+}
+
+static void cancel_keep(struct call *c)
+{
+	send_detach(container_of(c, struct keep_call, call)->send);
+}
+
+static void was_kept(struct send *s)
+{
+	if (!s->owner)
+		return;
+	if (s->task.call.err.code != ERR_OK)
+		s->owner->err = s->task.call.err;
+	call_end(s->owner);
+}
+
+static void keep(struct journal *j, struct keep_call *c)
+{
+	struct lease_own *o = lease_of(j);
+	const char *name = handle_name(j, c->step, c->n);
+	struct send *s = send_new(o->queue, SCRIPT_STORE, 5);
+
+	call_begin(&c->call, o->queue->loop, cancel_keep);
+	c->send = s;
+	s->owner = &c->call;
+	s->lease = o;
+	send_add_text(s, o->lease.id);
+	send_add_number(s, o->lease.fence);
+	send_add_text(s, name);
+	send_add_number(s, 1);
+	send_add(s, c->text);
+	lease_set(o, name, c->text);
+	send_start(s, was_kept);
+}
+
 const struct journal_methods queue_journal = {
 	.permit = permit,
 	.settle = settle,
 	.answer = known_answer,
 	.calls = known_calls,
+	.keep = keep,
+	.kept = known_handle,
 	.calibration = known_calibration,
 };

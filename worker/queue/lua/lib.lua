@@ -17,7 +17,8 @@
 --   b:<id>             string    the body
 --   s:<id>             hash      what is stored for the job: step:<key>, note:<key>, and for calls
 --                                call:<step>#<n> = <sent|lost|answered> <question> <end ms> <permit>,
---                                won:<step>#<question> = <n>, answer:<step>#<n>
+--                                won:<step>#<question> = <n>, answer:<step>#<n>,
+--                                handle:<step>#<n>: an answer that the provider makes by itself
 --   q:<group>          zset      waiting ids by arrival; a group is <route>|<lane>|<tenant>
 --   rdy, fin, vt       zset, zset, string   groups by virtual time; that of idle ones; the clock
 --   thr, rmp           zset, hash   sleeping groups by time; how many jobs one that woke may give at once

@@ -11,6 +11,12 @@ local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]),
 local HEARTBEAT_MS, SILENCE_MS, HOLD_MS = 30000, 3000, 2000
 local stalled = {}
 
+-- The provider makes the answer by itself, and its name there is known: it can be fetched at once.
+local function is_made_over_there(id, permit)
+  local p = permit_read(permit)
+  return p and call('HEXISTS', K('s:' .. id), 'handle:' .. p.name) == 1
+end
+
 -- The lease of a job is over. Its last owner is fenced off at once. A call that may still be on the
 -- wire is waited for: nobody asks again before it is certainly over, or wait_ms after the last sign of
 -- life of the owner.
@@ -39,7 +45,7 @@ local function reap_job(id, lease_end)
     return finish_job(id, j, 'cancelled', result, '', 'CANCELLED', ttl_ms)
   end
   local over = math.min(number(j.call_end), lease_end - lease_ms + wait_ms)
-  if j.permit and over > now then
+  if j.permit and over > now and not is_made_over_there(id, j.permit) then
     return delay(id, j, 'ambiguous', over)
   end
   make_ready(id, j)

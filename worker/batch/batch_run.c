@@ -17,6 +17,7 @@
 #include "worker/batch/batch_state.h"
 #include "worker/flow/flows.h"
 #include "worker/flow/run.h"
+#include "worker/queue/portion.h"
 #include "worker/queue/queue_spawner.h"
 
 #include <assert.h>
@@ -52,6 +53,7 @@ struct state {
 	/* the door */
 	struct batch_state now;
 	size_t at_once, keys_at_once;
+	struct portion portion; /* items of a page */
 	size_t count;
 	struct batch_page items;
 };
@@ -391,7 +393,8 @@ static enum task_next looked(struct task *t)
 		return wait_for_items(s);
 	if (s->pages >= PAGES_AT_ONCE)
 		return park(s, 0);
-	s->count = (size_t)u64_min(u64_min(room, s->at_once), s->now.length - s->now.cursor);
+	room = u64_min(room, portion_next(&s->portion, s->at_once));
+	s->count = (size_t)u64_min(room, s->now.length - s->now.cursor);
 	return task_go(t, page);
 }
 
@@ -433,7 +436,7 @@ static enum task_next feed(struct task *t)
 	const struct batch_page *p = &s->items;
 	struct arena *a = s->page;
 	struct str *words = arena_array(a, struct str, 7 + 2 * p->count);
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
 	words[n++] = str_of(s->id);
 	words[n++] = str_of(s->op->job_id);
@@ -444,14 +447,20 @@ static enum task_next feed(struct task *t)
 	words[n++] = str_of(s->via->lease->tenant);
 	for (size_t i = 0; i < p->count; i++) {
 		words[n++] = str_of(p->items[i].key);
-		words[n++] = batch_item_body(a, &s->batch, s->source, &p->items[i], s->config);
+		words[n] = batch_item_body(a, &s->batch, s->source, &p->items[i], s->config);
+		bytes += words[n++].len;
 	}
+	portion_came(&s->portion, p->count, bytes);
 	script(s, a, SCRIPT_BATCH_FEED, n, words);
 	return task_await(t, &s->redis.call, fed);
 }
 
 static enum task_next fed(struct task *t)
 {
+	struct state *s = state_of(t);
+
+	arena_free(s->page); /* not held while the items run */
+	s->page = NULL;
 	return task_go(t, look);
 }
 

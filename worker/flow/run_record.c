@@ -140,16 +140,18 @@ void run_record_store(struct run *r, struct step_call *c)
 {
 	const cJSON *step = last_item(r->steps);
 	const char *key = json_get_text(step, "key");
-	cJSON *record = json_object(r->arena);
+	struct arena *own = arena_new(); /* what is stored has its copy with the lease */
+	cJSON *record = json_object(own);
 	struct stored_text texts[2] = {{.name = NULL}};
 
-	json_set_text(r->arena, record, "status", json_get_text(step, "status"));
-	json_set(r->arena, record, "usage", usage_record(r->arena, &r->op.usage));
-	json_set(r->arena, record, "step", json_share(r->arena, step));
-	texts[0].name = arena_printf(r->arena, "step:%s", key);
-	texts[0].text = json_print(r->arena, record);
-	texts[1].name = arena_printf(r->arena, "note:%s", key);
+	json_set_text(own, record, "status", json_get_text(step, "status"));
+	json_set(own, record, "usage", usage_record(own, &r->op.usage));
+	json_set(own, record, "step", json_share(own, step));
+	texts[0].name = arena_printf(own, "step:%s", key);
+	texts[0].text = json_print(own, record);
+	texts[1].name = arena_printf(own, "note:%s", key);
 	queue_step_start(r->with.lease, c, texts, r->op.note ? 2 : 1);
+	arena_free(own);
 }
 
 void run_record_apply(struct run *r, const struct run_record *record)

@@ -153,20 +153,29 @@ static cJSON *outlines(struct arena *a, const cJSON *steps)
 	return list;
 }
 
-struct str run_log(const struct run *r, size_t max_bytes)
+/* The longest texts that fit; in a short-lived arena, since there may be several tries. */
+static struct str short_log(struct arena *a, const struct run *r, size_t max_bytes)
 {
 	static const size_t text_max[] = {16384, 4096, 1024, 256, 64};
-	struct arena *a = r->arena;
-	const cJSON *env = json_get(r->chain.values, "$env");
+	const cJSON *redacted = redact(a, r->steps, json_get(r->chain.values, "$env"));
 	cJSON *steps = NULL;
 	struct str text;
 
 	for (size_t i = 0; i < ARRAY_LEN(text_max); i++) {
-		steps = shortened(a, redact(a, r->steps, env), text_max[i]);
+		steps = shortened(a, redacted, text_max[i]);
 		text = json_print(a, steps);
 		if (text.len <= max_bytes)
 			return text;
 	}
 	text = json_print(a, outlines(a, steps));
 	return text.len <= max_bytes ? text : STR("[]");
+}
+
+struct str run_log(const struct run *r, size_t max_bytes)
+{
+	struct arena *own = arena_new();
+	struct str text = arena_str(r->arena, short_log(own, r, max_bytes));
+
+	arena_free(own);
+	return text;
 }

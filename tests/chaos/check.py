@@ -26,7 +26,7 @@ def count_left(client, held=0):
     left = {}
     for key in client.scan_iter(PREFIX + "*", count=5000):
         kind = key.removeprefix(PREFIX).split(":")[0].split("|")[0]
-        if kind in LEFT_KINDS and not (kind == "p" and client.hget(key, "reaped")):
+        if kind in LEFT_KINDS and not (kind == "p" and client.pttl(key) > 0):  # one that was reaped is kept for a while
             left[kind] = left.get(kind, 0) + 1
     for kind in HELD_KINDS:
         left[kind] = left.get(kind, 0) - held

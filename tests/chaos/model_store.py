@@ -15,11 +15,21 @@ from queue_scripts import PREFIX, Queue, Server  # noqa: E402
 UNCHANGED = 10 ** 13  # a time to live that means: it has one, and it was not set anew
 
 TAKE = """
+local function permit(packed) -- calls.lua
+  local job, name, cost, most, ends, slots, windows, budgets, reaped = cmsgpack.unpack(packed)
+  local flat = {'job', job, 'name', name, 'cost', cost, 'slots', table.concat(slots, ' ')}
+  if reaped then
+    flat[#flat + 1], flat[#flat + 2] = 'reaped', '1'
+  end
+  return flat
+end
+
 local all, dumps = {}, {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
   local value
-  if key:find(':use:', 1, true) then value = '' -- packed numbers, no text
+  if key:find(':use:', 1, true) or key:find(':rl:', 1, true) then value = '' -- packed, and of no consequence
+  elseif key:find(':p:', 1, true) then value = permit(redis.call('GET', key)); kind = 'hash'
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)

@@ -35,7 +35,7 @@ FAULTS = {
   if a[1] == 'HMGET' and a[2] == P .. 'j:' .. ARGV[2] and real('HGET', a[2], 'fence') ~= ARGV[3] then return {} end""",
         LATE, "thrown away"),
     "the second answer takes the place of the first": ("settle", """
-  if a[1] == 'HSETNX' and a[3]:match('^won:') then return real('HSET', a[2], a[3], a[4]) end""", LATE, "that counts"),
+  if a[1] == 'HMGET' and a[3]:match('^won:') then return {} end""", LATE, "that counts"),
     "the slot of a dead worker stays taken": ("tick", """
   if a[1] == 'ZREM' and a[2]:find('cs:', 1, true) then return 0 end""", DEAD, "which are over"),
     "the money of a dead worker stays reserved": ("tick", """

@@ -56,7 +56,7 @@ enum settle_outcome {
 	SETTLE_ANSWER,   /* an answer that is worth storing, also a refusal or a cut-off one */
 	SETTLE_FAILED,   /* certainly not carried out, or an error reply: nothing to pay */
 	SETTLE_UNKNOWN,  /* sent, and no answer came: it may have been billed */
-	SETTLE_CANCELLED /* closed by us: the input is paid */
+	SETTLE_CANCELLED /* closed by us, for good: the input is paid, what else was nobody knows */
 };
 
 struct settle_call {
@@ -69,7 +69,8 @@ struct settle_call {
 	/* out: the answer that is stored for this question. It is `answer`, unless another worker
 	 * was told the answer to the same question first: use this one. */
 	struct str stored;
-	uint64_t input_tokens, cached_tokens, output_tokens; /* really used; with an answer */
+	/* Really used; with an answer, and as far as it is known with SETTLE_CANCELLED. */
+	uint64_t input_tokens, cached_tokens, output_tokens;
 	uint64_t cost_nano;
 	uint64_t ms;            /* how long the call took */
 	uint64_t sent_after_ms; /* ... and how long after permit() it was sent */

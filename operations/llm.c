@@ -592,6 +592,11 @@ static void cleanup(struct task *t)
 	late->arena = a;
 	c->failure = c->http.call.err;
 	llm_fill_settle(c, &late->settle, false, a);
+	if (late->settle.outcome == SETTLE_CANCELLED) {
+		c->answer.usage.known = true;
+		c->answer.usage.input = late->settle.input_tokens;
+		count_usage(c);
+	}
 	late->settle.call.done = late_settled;
 	j->methods->settle(j, &late->settle, a);
 }

@@ -80,10 +80,13 @@ static enum settle_outcome outcome_of(const struct llm_call *c, bool good)
 		return SETTLE_UNKNOWN;
 	if (c->handle && c->task.call.stop != ERR_OK)
 		return SETTLE_CANCELLED;
-	if (c->task.call.stop != ERR_OK && c->http.sent)
-		return SETTLE_CANCELLED;
 	if (!c->http.sent)
 		return SETTLE_FAILED;
+	/* Stopped with its job. Where the job goes on elsewhere, it asks again: that is ambiguous. */
+	if (c->task.call.stop == ERR_CANCELLED || c->task.call.stop == ERR_TIMEOUT)
+		return SETTLE_CANCELLED;
+	if (c->task.call.stop != ERR_OK)
+		return SETTLE_UNKNOWN;
 	/* Something came with status 200 that is no answer: it may have been one, and billed. */
 	if (error_reply && c->failure.code != ERR_INVALID_RESPONSE)
 		return SETTLE_FAILED;
@@ -133,6 +136,13 @@ void llm_fill_settle(struct llm_call *c, struct settle_call *s, bool good, struc
 		s->answer = llm_answer_print(&stored, a);
 	s->for_cache = s->outcome == SETTLE_ANSWER && c->answer.finish == FINISH_STOP;
 	s->counted = s->outcome == SETTLE_ANSWER && c->answer.usage.known;
+	if (s->outcome == SETTLE_CANCELLED && !c->answer.usage.known) {
+		const struct llm_usage sent = {.known = true, .input = c->estimate};
+
+		cost = model_cost(c->target.model, &sent);
+		s->input_tokens = sent.input;
+		s->cost_nano = cost.input_nano;
+	}
 	if (s->outcome == SETTLE_ANSWER && !c->answer.usage.known) {
 		/* A server that counts nothing: what was expected is booked. */
 		s->input_tokens = c->estimate;

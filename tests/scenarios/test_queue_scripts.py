@@ -795,6 +795,14 @@ def test_a_call_whose_cost_is_not_known_can_be_settled_under_a_budget(q, clock, 
     assert not q.r.exists(q.key("px"))
 
 
+def test_a_call_that_was_closed_costs_its_question_and_the_rest_is_not_known(q):
+    job = q.one()
+    job.permit([("*", "budget", 1000, 0, "total")], cost=300)
+    job.settle("cancelled", used=(5, 0, 0), cost=40)
+    assert q.r.hgetall(q.key("bud:*:total")) == {"r": "0", "s": "40", "u": "260"}
+    assert (q.count("cancelled_calls"), q.count("cancelled")) == (1, 0), "no job was cancelled"
+
+
 def test_a_call_that_was_taken_for_lost_and_was_not_made_is_counted_apart(q, clock):
     first = q.one(id="a")
     first.permit()

@@ -357,6 +357,11 @@ static void pair_start(struct redis_server *master, struct redis_server *replica
 	redis_server_wait_for(replica, "master_link_status:up", "INFO replication");
 }
 
+#define PATIENT(server)                                   \
+	((struct redis_options){.url = (server)->url,     \
+				.wait_replicas = 1,       \
+				.wait_timeout_ms = 20000, \
+				.timeout_ms = 60000})
 #define start_confirmed(g, ...) \
 	(start((g), 0, __VA_ARGS__), redis_confirm(&(g)->calls[(g)->started - 1]))
 
@@ -368,7 +373,7 @@ TEST(what_is_confirmed_is_on_the_replica_when_it_ends)
 
 	(void)state;
 	pair_start(&master, &replica);
-	rig_open(&g, &(struct redis_options){.url = master.url, .wait_replicas = 1});
+	rig_open(&g, &PATIENT(&master));
 	for (int i = 0; i < 200; i++) {
 		(void)snprintf(key, sizeof(key), "k%d", i);
 		start_confirmed(&g, "SET", key, "v");
@@ -389,7 +394,7 @@ TEST(many_commands_share_one_wait_and_unconfirmed_ones_do_not_wait)
 
 	(void)state;
 	pair_start(&master, &replica);
-	rig_open(&g, &(struct redis_options){.url = master.url, .wait_replicas = 1});
+	rig_open(&g, &PATIENT(&master));
 	run_until_made(&g, 1);
 	for (int i = 0; i < 1000; i++)
 		start_confirmed(&g, "INCR", "n");
@@ -444,10 +449,7 @@ TEST(a_confirmation_under_way_ends_with_the_connection_once)
 
 	(void)state;
 	pair_start(&master, &replica);
-	rig_open(&g, &(struct redis_options){.url = master.url,
-					     .wait_replicas = 1,
-					     .wait_timeout_ms = 20000,
-					     .timeout_ms = 60000});
+	rig_open(&g, &PATIENT(&master));
 	run_until_made(&g, 1);
 	assert_int_equal(kill(replica.pid, SIGSTOP), 0);
 	for (int i = 0; i < 10; i++)

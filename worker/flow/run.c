@@ -430,8 +430,10 @@ static enum task_next operated(struct task *t)
 
 	if (err->code == ERR_LEASE_LOST)
 		return finish(r, RUN_LOST, NULL);
-	if (r->stopped != ERR_OK && err->code != ERR_OK)
+	if (r->stopped != ERR_OK && err->code != ERR_OK) {
+		run_add_usage(&r->usage, &r->op.usage);
 		return finish_stopped(r);
+	}
 	if (err->code == ERR_PARKED)
 		return park(r);
 	if (err->code == ERR_STALLED)

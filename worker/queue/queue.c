@@ -10,6 +10,7 @@
 
 enum {
 	TICK_MS = 1000,
+	TICK_SOON_MS = 50,
 	REAPED_AT_ONCE = 500,
 	START_REST_MS = 500,
 	COMMAND_MIN_MS = 1000,
@@ -87,6 +88,12 @@ static void tick_due(struct timeout *t)
 	if (!q->tick.is_busy)
 		send_tick(q);
 	claim_probe(q);
+}
+
+void queue_tick_soon(struct queue *q)
+{
+	if (q->is_open && !q->is_closed)
+		timeout_start(q->loop, &q->tick_timer, TICK_SOON_MS, tick_due);
 }
 
 /* ---- starting ---- */
@@ -249,8 +256,10 @@ static void connection_changed(void *arg, const struct error *err)
 		return;
 	}
 	queue_note(q, err ? err : &(struct error){.code = ERR_OK, .text = "connected"});
-	if (!err)
+	if (!err) {
 		lease_look_soon(q);
+		queue_tick_soon(q);
+	}
 }
 
 struct queue *queue_new(struct loop *l, const struct queue_options *options)

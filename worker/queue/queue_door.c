@@ -190,6 +190,12 @@ static void add_entry(struct queue *q, struct arena *a, const struct redis_value
 /* ---- filing ---- */
 
 /* What could not be filed is still at the door; tick.lua finds it. */
+static void look_at_the_rest(const struct once *o)
+{
+	if (o->redis.call.err.code != ERR_OK)
+		queue_tick_soon(o->queue);
+}
+
 void door_file(struct queue *q, struct once *filing, const struct redis_value *entries,
 	       void (*filed)(struct once *o))
 {
@@ -211,7 +217,7 @@ void door_file(struct queue *q, struct once *filing, const struct redis_value *e
 
 void door_filed(struct once *o)
 {
-	(void)o;
+	look_at_the_rest(o);
 }
 
 /* ---- waiting at the door ---- */
@@ -226,6 +232,7 @@ static void listen_again(struct timeout *t)
 static void filed_what_was_heard(struct once *o)
 {
 	CRASH_POINT("after_filing");
+	look_at_the_rest(o);
 	listen_at_door(o->queue);
 }
 

@@ -138,6 +138,7 @@ struct queue {
 };
 
 void queue_note(struct queue *q, const struct error *err);
+void queue_tick_soon(struct queue *q);            /* something may have been left behind */
 uint32_t queue_command_ms(const struct queue *q); /* how long a reply may take */
 
 /* ---- queue_door.c ---- */

@@ -24,7 +24,7 @@ local p = permit_read(permit)
 local function really_used(kind, held)
   if outcome == 'failed' then
     return 0
-  elseif outcome == 'unknown' or input + output == 0 then
+  elseif outcome ~= 'answer' or input + output == 0 then
     return held
   end
   return kind == 'itpm' and math.max(0, input - cached) or kind == 'otpm' and output or input + output
@@ -56,19 +56,21 @@ local function free_slots(slots)
   end
 end
 
--- Of a call whose answer never came nobody knows what it cost: the most it may.
+-- Of a call whose answer never came nobody knows what it cost: the most it may. Of one that was closed, what was
+-- sent is certain.
 local function settle_money(budgets, was_reaped)
   local back = was_reaped and p.most or p.cost
-  local is_unknown = outcome == 'unknown' or outcome == 'cancelled' and cost == 0
+  local rest = outcome == 'unknown' or outcome == 'cancelled'
   for _, budget in ipairs(budgets) do
     local key = K('bud:' .. budget)
     if back ~= '0' then
       call('HINCRBY', key, was_reaped and 'u' or 'r', '-' .. back)
     end
-    if is_unknown then
-      call('HINCRBY', key, 'u', p.most)
-    elseif cost > 0 then
+    if cost > 0 then
       call('HINCRBY', key, 's', ARGV[14])
+    end
+    if rest then
+      call('HINCRBY', key, 'u', string.format('%.0f', math.max(0, number(p.most) - cost)))
     end
   end
 end

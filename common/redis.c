@@ -15,9 +15,9 @@
 #include <sys/random.h>
 
 enum {
-	PAUSE_MIN_MS = 50, /* the second try; the first is at once */
+	PAUSE_MIN_MS = 50,  /* the second try; the first is at once */
 	PAUSE_MAX_MS = 800, /* so that work goes on within a second */
-	STABLE_MS = 1000, /* a connection that lived this long starts the pauses anew */
+	STABLE_MS = 1000,   /* a connection that lived this long starts the pauses anew */
 };
 
 static void connect_now(struct timeout *t);

@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import pathlib
+import random
 import signal
 import statistics
 import subprocess
@@ -44,7 +45,8 @@ ARTICLES = """insert into articles (title, content, summary) select 'Article ' |
 
 
 class Reader(threading.Thread):
-    """One connection that reads every `every` seconds, first at `first`. Keeps (due, seconds, kind)."""
+    """One connection that reads every `every` seconds, give or take a half of it, so that no beat of the batch's calls with
+    it shows; first at `first`. Keeps (due, seconds, kind)."""
 
     def __init__(self, url, paths, first, every):
         super().__init__(daemon=True)
@@ -53,7 +55,7 @@ class Reader(threading.Thread):
         self.start()
 
     def run(self):
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection, chance = http.client.HTTPConnection(self.host, timeout=60), random.Random(self.due)
         for kind, path in self.paths:
             time.sleep(max(0, self.due - time.monotonic()))
             if self.is_over:
@@ -67,7 +69,7 @@ class Reader(threading.Thread):
                 self.failed += 1
                 connection.close()
             self.seen.append((self.due, time.monotonic() - self.due, kind))
-            self.due += self.every
+            self.due += self.every * chance.uniform(0.5, 1.5)
             while self.due < time.monotonic():  # a read that took longer than until the next one
                 self.left_out += 1
                 self.due += self.every

@@ -144,6 +144,7 @@ def test_a_clock_that_jumps_back_stops_nobody_for_longer_than_a_window(server, s
         if w.random.random() < 0.02:
             w.clock.go(-w.random.randint(1000, 7_200_000))
     w.flying.clear()
+    w.q.one(id="after", route="p/m").permit([("p", "rpm", w.rpm, 1)], route="p/m")  # who asks first sees the jump
     w.clock.go(61_000 + 20_000)
     w.q.tick()
     w.clock.go(61_000)

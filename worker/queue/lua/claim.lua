@@ -7,21 +7,27 @@
 -- With: groups ends
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 5000
-local jobs, given = {}, {}
+local lease_end = string.format('%.0f', now + lease_ms)
+local jobs, given, leases = {}, {}, {}
 local clock_v -- of the last group that was served
 
-local function job_reply(id, fence)
-  local j = fields(K('j:' .. id), 'losses', 'tenant', 'lane', 'route', 'batch', 'reply', 'filed')
+-- j: what is known of the job, with the fence that it had before.
+local function job_reply(id, fence, j)
+  local stored = j.fence ~= '0' and call('HGETALL', K('s:' .. id)) or {} -- who has not run yet has stored nothing
   return {id, fence, number(j.losses), call('GET', K('b:' .. id)) or '', j.tenant, j.lane, j.route,
-    j.batch or '', j.reply or '', j.filed, call('HGETALL', K('s:' .. id))}
+    j.batch or '', j.reply or '', j.filed, stored}
+end
+
+local function job_fields(id)
+  return fields(K('j:' .. id), 'state', 'batch', 'fence', 'losses', 'tenant', 'lane', 'route', 'reply', 'filed')
 end
 
 -- The reply to the last claim was lost: the same jobs again.
 local function repeat_claim(text)
   for id, fence in text:gmatch('\n([^\n]+) (%d+)') do
-    local j = fields(K('j:' .. id), 'fence', 'state')
+    local j = job_fields(id)
     if j.fence == fence and j.state == 'active' then
-      jobs[#jobs + 1] = job_reply(id, tonumber(fence))
+      jobs[#jobs + 1] = job_reply(id, tonumber(fence), j)
     end
   end
 end
@@ -89,58 +95,111 @@ local function held_back(id, jk, batch)
   return false
 end
 
-local function take(group, lane, v)
+-- The groups that may give something, from the least virtual time on; read as far as is needed, and written back at
+-- the end. moved: it has given something here.
+local heads, head_of, read, removed, is_all = {}, {}, 0, 0, false
+
+local function read_heads()
+  local first, some = read - removed, math.min(want, GROUPS_AT_ONCE)
+  local more = call('ZRANGE', K('rdy'), first, first + some - 1, 'WITHSCORES')
+  is_all = #more < 2 * some
+  for i = 1, #more, 2 do
+    read = read + 1
+    if not head_of[more[i]] then
+      heads[#heads + 1] = {group = more[i], v = tonumber(more[i + 1]), taken = 0}
+      head_of[more[i]] = heads[#heads]
+    end
+  end
+end
+
+-- -> the head whose turn it is, and its place
+local function least_head()
+  local least, place, is_sure
+  repeat
+    least, is_sure = nil, is_all
+    for i, g in ipairs(heads) do
+      if not least or g.v < least.v or g.v == least.v and g.group < least.group then
+        least, place = g, i
+      end
+      is_sure = is_sure or not g.moved -- all that were not read yet come after this one
+    end
+    if not is_sure then
+      read_heads()
+    end
+  until is_sure
+  return least, place
+end
+
+local function drop_head(g, place)
+  table.remove(heads, place)
+  head_of[g.group] = nil
+  removed = removed + 1
+end
+
+local function take(g, place)
+  local group, lane = g.group, g.lane
   local id = call('ZPOPMIN', K('q:' .. group))[1]
-  local after = v + JOB_TOKENS / (WEIGHT[lane] or 10)
-  clock_v = v
+  local after = g.v + JOB_TOKENS / (WEIGHT[lane] or 10)
+  clock_v = g.v
   if call('EXISTS', K('q:' .. group)) == 1 then
-    call('ZADD', K('rdy'), after, group)
+    g.v, g.moved = after, true
   else
+    drop_head(g, place)
     call('ZREM', K('rdy'), group)
     call('ZADD', K('fin'), after, group)
     call('HDEL', K('rmp'), group)
   end
-  local jk = id and K('j:' .. id)
-  local j = id and fields(jk, 'state', 'batch', 'fence') or {}
-  if not j.state then
-    return
-  end
-  if j.batch and held_back(id, jk, j.batch) then
+  local j = id and job_fields(id) or {}
+  if not j.state or j.batch and held_back(id, K('j:' .. id), j.batch) then
     return
   end
   -- by the clock: a failover may take a claim back, and the next one must not get the same number
   local fence = math.max(number(j.fence) + 1, now)
-  call('HSET', jk, 'fence', string.format('%.0f', fence), 'owner', worker, 'claimed', now, 'state', 'active')
+  local fence_text = string.format('%.0f', fence)
+  call('HSET', K('j:' .. id), 'fence', fence_text, 'owner', worker, 'claimed', now, 'state', 'active')
   count_batch(j.batch, j.state, 'active')
-  call('ZADD', K('lse'), now + lease_ms, id)
-  given[#given + 1] = id .. ' ' .. string.format('%.0f', fence)
-  jobs[#jobs + 1] = job_reply(id, fence)
+  leases[#leases + 1] = lease_end
+  leases[#leases + 1] = id
+  given[#given + 1] = id .. ' ' .. fence_text
+  jobs[#jobs + 1] = job_reply(id, fence, j)
 end
 
 local function take_from_groups()
-  local taken, groups, looked = {}, {}, 0
+  local looked = 0
   while #jobs < want and looked < want + GROUPS_AT_ONCE do
     looked = looked + 1
-    local top = call('ZRANGE', K('rdy'), 0, 0, 'WITHSCORES')
-    if not top[1] then
-      return
-    end
-    local group, v = top[1], tonumber(top[2])
-    local g = groups[group]
+    local g, place = least_head()
     if not g then
-      local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
-      g = {lane = lane}
-      g.until_ms, g.ramp = look_at_group(route, tenant, group)
-      groups[group] = g
+      break
+    end
+    if not g.lane then
+      local route, lane, tenant = g.group:match('^([^|]*)|([^|]*)|(.*)$')
+      g.lane = lane
+      g.until_ms, g.ramp = look_at_group(route, tenant, g.group)
     end
     if g.until_ms > 0 then
-      block_group(group, g.until_ms)
-    elseif (taken[group] or 0) >= g.ramp then
-      rest_group(group, v)
+      drop_head(g, place)
+      block_group(g.group, g.until_ms)
+    elseif g.taken >= g.ramp then
+      drop_head(g, place)
+      rest_group(g.group, g.v)
     else
-      taken[group] = (taken[group] or 0) + 1
-      take(group, g.lane, v)
+      g.taken = g.taken + 1
+      take(g, place)
     end
+  end
+  local moved = {}
+  for _, g in ipairs(heads) do
+    if g.moved then
+      moved[#moved + 1] = g.v
+      moved[#moved + 1] = g.group
+    end
+  end
+  if moved[1] then
+    call('ZADD', K('rdy'), unpack(moved))
+  end
+  if leases[1] then
+    call('ZADD', K('lse'), unpack(leases))
   end
 end
 

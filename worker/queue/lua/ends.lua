@@ -87,8 +87,7 @@ end
 -- with the dead and the quarantined.
 local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms, item)
   local jk = K('j:' .. id)
-  call('ZREM', K('lse'), id)
-  call('ZREM', K('dly'), id)
+  call('ZREM', K(j.state == 'active' and 'lse' or 'dly'), id)
   call('SET', K('res:' .. id), result, 'PX', ttl_ms)
   if log ~= '' then
     call('SET', K('log:' .. id), log, 'PX', log_ttl_ms or ttl_ms)

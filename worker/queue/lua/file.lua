@@ -6,10 +6,21 @@
 -- Sent twice: the entries are gone, nothing happens. Several workers may file the same entry.
 -- With: groups ends
 local room, ttl_ms, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local ready = 0
+local FIRST, EACH = 4, 7
+local now_text = string.format('%.0f', now)
+local given = (#ARGV - FIRST + 1) / EACH
+local filed, ready, seq = 0, 0, nil
+local entries, ids_of, groups = {}, {}, {} -- by stream id; of a group seq, id, ...; their names
+
+-- All at once: they lie together, but for those that another worker was given.
+local function read_entries()
+  for _, entry in ipairs(call('XRANGE', K('in'), ARGV[FIRST], ARGV[#ARGV - EACH + 1], 'COUNT', 2 * given)) do
+    entries[entry[1]] = entry
+  end
+end
 
 local function entry_fields(stream_id)
-  local entry = call('XRANGE', K('in'), stream_id, stream_id)[1]
+  local entry = entries[stream_id] or call('XRANGE', K('in'), stream_id, stream_id)[1]
   if not entry then
     return nil
   end
@@ -20,8 +31,16 @@ local function entry_fields(stream_id)
   return h
 end
 
+local function next_seq()
+  seq = seq and seq + 1 or call('INCRBY', K('seq'), given) - given + 1
+  return seq
+end
+
 -- The same id again: no second run. The first result is answered, now or when it is there.
 local function is_known(id, h)
+  if call('EXISTS', K('res:' .. id), K('j:' .. id)) == 0 then
+    return false
+  end
   local result = call('GET', K('res:' .. id))
   if result then
     answer(h.reply_to, id, result:match('"status":"(.-)"') or 'done')
@@ -60,17 +79,17 @@ local function is_duplicate_of(first, id, h)
 end
 
 local function create(id, h, e, state)
-  local jk = K('j:' .. id)
-  local j = {state = '', lane = e.lane, route = e.route, tenant = e.tenant, batch = h.batch, item = e.item,
-    reply = h.reply_to, dedup = h.dedup}
-  j.seq = call('INCR', K('seq'))
-  call('HSET', jk, 'state', state, 'lane', j.lane, 'route', j.route, 'tenant', j.tenant, 'seq', j.seq,
-    'fence', 0, 'filed', now, 'max', h.max or 10)
+  local j = {state = state, lane = e.lane, route = e.route, tenant = e.tenant, batch = h.batch, item = e.item,
+    reply = h.reply_to, dedup = h.dedup, seq = next_seq()}
+  local set = {'state', state, 'lane', j.lane, 'route', j.route, 'tenant', j.tenant, 'seq', j.seq,
+    'fence', '0', 'filed', now_text, 'max', h.max or '10'}
   for name, value in pairs({reply = h.reply_to, dedup = h.dedup, batch = h.batch, item = e.item}) do
     if value ~= '' then
-      call('HSET', jk, name, value)
+      set[#set + 1] = name
+      set[#set + 1] = value
     end
   end
+  call('HSET', K('j:' .. id), unpack(set))
   if #(h.body or '') <= longest then
     call('SET', K('b:' .. id), h.body or '')
   end
@@ -92,12 +111,26 @@ local function replace_waiting(holder, id, h, e)
   local new = create(id, h, e, 'next')
   count_batch(new.batch, '', 'next')
   call('SET', K('nx:' .. h.dedup), id)
-  count('filed')
+  filed = filed + 1
+end
+
+local function wait_in_group(id, j)
+  local group = group_of(j)
+  local ids = ids_of[group]
+  if not ids then
+    ids = {}
+    ids_of[group] = ids
+    groups[#groups + 1] = group
+  end
+  ids[#ids + 1] = j.seq
+  ids[#ids + 1] = id
+  ready = ready + 1
 end
 
 local function file(id, h, e)
   if e.code ~= '' then
     local j = create(id, h, e, 'dead')
+    j.state = ''
     return finish_job(id, j, 'dead', e.result, '', e.code, ttl_ms)
   end
   if (h.dedup or '') ~= '' then
@@ -108,31 +141,45 @@ local function file(id, h, e)
       return is_duplicate_of(holder, id, h)
     end
   end
-  local j = create(id, h, e, 'ready')
-  count('filed')
+  local is_early = number(h.run_at) > now
+  local j = create(id, h, e, is_early and 'delayed' or 'ready')
+  filed = filed + 1
   local score = e.item ~= '' and number(call('HGET', K('pz:' .. e.item), 'score')) or 0
   if score >= ITEM_LIMIT then
     local why = 'item \'' .. e.item .. '\' failed too often in 24 h; see `flow-worker jobs show`'
+    j.state = ''
     return finish_job(id, j, 'quarantined', plain_result(id, 'quarantined', 'STALLED', why), '', 'STALLED', ttl_ms)
   end
-  if number(h.run_at) > now then
-    return delay(id, j, 'delayed', h.run_at)
+  count_batch(j.batch, '', j.state)
+  if is_early then
+    call('ZADD', K('dly'), h.run_at, id)
+  else
+    wait_in_group(id, j)
   end
-  make_ready(id, j)
-  ready = ready + 1
 end
 
-for i = 4, #ARGV, 7 do
-  local e = {tenant = ARGV[i + 1], lane = ARGV[i + 2], route = ARGV[i + 3], item = ARGV[i + 4],
-    code = ARGV[i + 5], result = ARGV[i + 6]}
+read_entries()
+local gone = {}
+for i = FIRST, #ARGV, EACH do
   local h = entry_fields(ARGV[i])
   if h then
     local id = (h.id or '') ~= '' and h.id or ARGV[i]
     if not is_known(id, h) then
-      file(id, h, e)
+      file(id, h, {tenant = ARGV[i + 1], lane = ARGV[i + 2], route = ARGV[i + 3], item = ARGV[i + 4],
+        code = ARGV[i + 5], result = ARGV[i + 6]})
     end
-    call('XDEL', K('in'), ARGV[i])
+    gone[#gone + 1] = ARGV[i]
   end
+end
+for _, group in ipairs(groups) do
+  call('ZADD', K('q:' .. group), unpack(ids_of[group]))
+  offer_group(group)
+end
+if filed > 0 then
+  count('filed', filed)
+end
+if gone[1] then
+  call('XDEL', K('in'), unpack(gone))
 end
 if ready > room then
   call('PUBLISH', K('ctl'), 'work')

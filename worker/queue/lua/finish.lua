@@ -9,7 +9,7 @@ local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local result, log, code, at_ms, route, full = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
 local ttl_ms, log_ttl_ms, item = ARGV[11], ARGV[12], ARGV[13]
 local jk = K('j:' .. id)
-local j = fields(jk, unpack(ENDED_FIELDS))
+local j = fields(jk, 'fence', 'state', 'batch', 'reply', 'dedup', 'item', 'owner', 'cancel')
 local ENDS = {done = 'done', dead = 'dead', cancelled = 'cancelled', hold = 'quarantined'}
 
 if not j.state then
@@ -20,6 +20,20 @@ if j.fence ~= fence then
 end
 if j.state ~= 'active' then
   return j.owner == worker and 1 or 0
+end
+
+if ENDS[outcome] then
+  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms, item)
+  return 1
+end
+if j.cancel then
+  finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled'), log, 'CANCELLED', ttl_ms,
+    log_ttl_ms)
+  return 1
+end
+if outcome == 'retry' and call('HINCRBY', jk, 'losses', 1) > number(call('HGET', jk, 'max') or 10) then
+  finish_job(id, j, 'dead', result, log, code, ttl_ms, log_ttl_ms, item)
+  return 2
 end
 
 local function store_texts()
@@ -46,6 +60,7 @@ local function wait_for_room()
 end
 
 local function put_back()
+  j.lane, j.route, j.tenant, j.seq = unpack(call('HMGET', jk, 'lane', 'route', 'tenant', 'seq'))
   call('ZREM', K('lse'), id)
   store_texts()
   if route ~= '' then
@@ -65,17 +80,4 @@ local function put_back()
   return 1
 end
 
-if ENDS[outcome] then
-  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms, item)
-  return 1
-end
-if j.cancel then
-  finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled'), log, 'CANCELLED', ttl_ms,
-    log_ttl_ms)
-  return 1
-end
-if outcome == 'retry' and call('HINCRBY', jk, 'losses', 1) > number(j.max or 10) then
-  finish_job(id, j, 'dead', result, log, code, ttl_ms, log_ttl_ms, item)
-  return 2
-end
 return put_back()

@@ -89,6 +89,24 @@ def test_the_alert_rules_are_rules():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_each_alert_fires_when_it_should_and_not_before(tmp_path):
+    def check(rules):
+        tests = (ROOT / "tests" / "deploy" / "alerts.test.yaml").read_text()
+        (tmp_path / "alerts.yaml").write_text(rules)
+        (tmp_path / "tests.yaml").write_text(tests.replace("../../deploy/grafana/alerts.yaml", "alerts.yaml"))
+        return subprocess.run(["promtool", "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True)
+
+    rules = (DEPLOY / "grafana" / "alerts.yaml").read_text()
+    done = check(rules)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tested = (ROOT / "tests" / "deploy" / "alerts.test.yaml").read_text()
+    for alert in re.findall(r"alert: (\w+)", rules):
+        assert len(re.findall(rf"alertname: {alert}\b", tested)) >= 2, alert
+    for number in re.findall(r" ([>=]=?) (\d+)$", rules, re.M):  # the gate is on for each threshold
+        wrong = rules.replace(f" {number[0]} {number[1]}\n", f" {number[0]} {int(number[1]) + 10**6}\n", 1)
+        assert check(wrong).returncode != 0, number
+
+
 def metric_names():
     table = (ROOT / "worker" / "door" / "metrics.h").read_text()
     names = set()
@@ -122,7 +140,38 @@ def test_the_image_is_built_of_packages_that_the_build_needs():
     assert needed <= named, needed - named
 
 
-@pytest.mark.parametrize("script", ["quickstart", "packages", "directus.sh"])
+def test_the_image_is_built_of_files_that_reach_the_build():
+    """What the Dockerfile copies is what .dockerignore lets through; and what the program needs to be built is among it."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    copied = {name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.M) for name in line.split()}
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    assert copied == let_through
+    assert not re.search(r"^USER (0|root)$", dockerfile, re.M) and re.search(r"^USER \d+$", dockerfile, re.M)
+    assert "STOPSIGNAL SIGTERM" in dockerfile and "HEALTHCHECK" in dockerfile
+
+
+def test_an_installation_names_the_place_where_it_is(tmp_path):
+    """cmake --install of the program alone (as the image does), and of everything under any prefix."""
+    def install(*arguments):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        done = subprocess.run(["cmake", "--install", built("flow-worker").parent, "--prefix", "/opt/fw", *arguments],
+                              env={**os.environ, "DESTDIR": str(folder)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return {str(f.relative_to(folder)): f for f in folder.rglob("*") if f.is_file()}
+
+    program = install("--component", "program")
+    assert set(program) == {"opt/fw/bin/flow-worker", "opt/fw/share/doc/flow-worker/LICENSE"}
+    everything = install()
+    assert "ExecStart=/opt/fw/bin/flow-worker run\n" in everything["opt/fw/lib/systemd/system/flow-worker.service"].read_text()
+    assert "opt/fw/share/doc/flow-worker/worker.env.example" in everything
+    assert subprocess.run([everything["opt/fw/bin/flow-worker"], "version"], capture_output=True).returncode == 0
+
+
+SCRIPTS = [DEPLOY / name for name in ("quickstart", "packages", "directus.sh")] + [
+    ROOT / "tests" / "deploy" / name for name in ("arm64", "debian", "package")]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_a_script_is_content_for_shellcheck(script):
-    done = subprocess.run(["shellcheck", "-S", "warning", DEPLOY / script], capture_output=True, text=True)
+    done = subprocess.run(["shellcheck", "-S", "warning", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

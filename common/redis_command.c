@@ -348,8 +348,8 @@ static void confirm_answered(struct redis *r)
 	words[2].len = (size_t)snprintf(
 		ms, sizeof(ms), "%" PRIu64,
 		u64_min(r->target.wait_timeout_ms, u64_max(1, cmd->timeout_ms / 3)));
-	TAILQ_FOREACH(cmd, &r->answered, entry)
-	cmd->covered = true;
+	for (; cmd; cmd = TAILQ_NEXT(cmd, entry))
+		cmd->covered = true;
 	wait = xmalloc(sizeof(*wait));
 	wait->redis = r;
 	wait->is_wait = true;

@@ -12,8 +12,9 @@ enum {
 	UNKNOWN_SIDE = 1024,
 	BYTES_PER_PDF_PAGE = 60000, /* a rough page, text and pictures */
 	TOKENS_PER_PDF_PAGE = 1000,
-	BYTES_TO_COUNT = 65536, /* of a question, by byte pairs: a millisecond or two */
-	BYTES_AT_ONCE = 4096
+	BYTES_TO_COUNT = 32768, /* of a question, by byte pairs: a millisecond, in Japanese four */
+	BYTES_AT_ONCE = 2048,
+	BYTES_AT_LEAST = 64 /* of each text */
 };
 
 /* ---- text ---- */
@@ -71,6 +72,7 @@ static double by_pairs(const struct sum *s, struct str text)
 	if (s->bytes_to_come > BYTES_TO_COUNT)
 		most = (size_t)((double)BYTES_TO_COUNT * (double)text.len /
 				(double)s->bytes_to_come);
+	most = most < BYTES_AT_LEAST ? BYTES_AT_LEAST : most;
 	return most < text.len ? by_samples(s, text, most)
 			       : (double)byte_pairs_count(s->model->byte_pairs, text);
 }

@@ -5,7 +5,7 @@
  * classes of characters (tokens_classes.h). Estimates are corrected by what providers report
  * (calibration.h; models_learn()), and a refusal allows for 20 % (llm_fit.c).
  *
- * Counting never takes long: of texts of more than 64 KiB together only that much is counted by byte pairs,
+ * Counting never takes long: of texts of more than 32 KiB together only that much is counted by byte pairs,
  * spread over them, and the rest estimated in proportion. */
 #ifndef OPERATIONS_TOKENS_H
 #define OPERATIONS_TOKENS_H

@@ -78,28 +78,32 @@ static struct reference *reference(enum split_rules rules)
 	return r;
 }
 
+/* Which of the pairs comes first; RANK_NONE: no two are a token. */
+static uint32_t first_pair(const struct ranks *r, const char *piece, const size_t *from,
+			   size_t count, size_t *at)
+{
+	uint32_t best = RANK_NONE;
+
+	for (size_t i = 0; i + 1 < count; i++) {
+		uint32_t rank = ranks_find(r, piece + from[i], from[i + 2] - from[i]);
+
+		if (rank < best) {
+			best = rank;
+			*at = i;
+		}
+	}
+	return best;
+}
+
 static size_t naive(const struct ranks *r, struct str piece, struct arena *a)
 {
-	size_t *from = arena_array(a, size_t, piece.len + 1), count = piece.len;
+	size_t *from = arena_array(a, size_t, piece.len + 1), count = piece.len, at = 0;
 
 	if (ranks_find(r, piece.ptr, piece.len) != RANK_NONE)
 		return 1;
 	for (size_t i = 0; i <= count; i++)
 		from[i] = i;
-	while (count > 1) {
-		uint32_t best = RANK_NONE;
-		size_t at = 0;
-
-		for (size_t i = 0; i + 1 < count; i++) {
-			uint32_t rank = ranks_find(r, piece.ptr + from[i], from[i + 2] - from[i]);
-
-			if (rank < best) {
-				best = rank;
-				at = i;
-			}
-		}
-		if (best == RANK_NONE)
-			break;
+	while (first_pair(r, piece.ptr, from, count, &at) != RANK_NONE) {
 		memmove(from + at + 1, from + at + 2, (count - at - 1) * sizeof(*from));
 		count--;
 	}

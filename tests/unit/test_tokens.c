@@ -140,6 +140,22 @@ TEST(of_a_long_text_pieces_are_counted)
 	arena_free(a);
 }
 
+TEST(of_many_short_texts_all_are_counted)
+{
+	enum { MESSAGES = 1000 };
+	struct arena *a = arena_new();
+	const struct model m = {.byte_pairs = o200k(a)};
+	const struct llm_part part = {.text = samples[0].text};
+	struct llm_message *messages = arena_array(a, struct llm_message, MESSAGES);
+	const struct llm_question q = {.model = &m, .messages = messages, .count = MESSAGES};
+
+	(void)state;
+	for (size_t i = 0; i < MESSAGES; i++)
+		messages[i] = (struct llm_message){.parts = &part, .count = 1};
+	assert_int_equal(tokens_of_question(&q, a).tokens, 3 + MESSAGES * (4 + 10));
+	arena_free(a);
+}
+
 TEST(kinds_of_text_are_told_apart)
 {
 	static const struct {
@@ -237,6 +253,7 @@ int main(void)
 		ENTRY(a_question_is_counted_exactly_with_the_ranks_of_its_model),
 		ENTRY(other_models_are_counted_with_ranks_that_are_near),
 		ENTRY(of_a_long_text_pieces_are_counted),
+		ENTRY(of_many_short_texts_all_are_counted),
 		ENTRY(kinds_of_text_are_told_apart),
 		ENTRY(pictures_are_counted_by_the_model_s_rule),
 		ENTRY(media_are_what_their_first_bytes_say),

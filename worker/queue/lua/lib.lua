@@ -37,7 +37,7 @@
 --   p:<permit>, px     string, zset  what a call reserved, see calls.lua; when its owner is taken for dead
 --   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking
 --                                for it now; cw: set of jobs that wait for that
---   cal:<route>|<step> hash      what past calls of a step show: s, packed: nine sums, how many calls, how many
+--   cal:<route>|<step>|<kind of text> hash   what past calls of a step show: s, packed: nine sums, how many calls, how many
 --                                questions were estimated within 5 %, how many answers were longer than expected;
 --                                the line that the sums give; o<b>: answers by length
 --   scp                zset      scopes by last use

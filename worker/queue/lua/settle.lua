@@ -4,7 +4,7 @@
 --       out of order 0|1 (5xx, overload, network: counts for the circuit breaker),
 --       requests left, tokens left by the provider's own count (-1: not told),
 --       digest of the question for the cache or '', ms for which it keeps the answer (0: not at all),
---       calibration to learn or '', then for that: what was estimated: tokens by classes, bytes, tokens of the
+--       calibration to learn or '', then for that: what was estimated: tokens as counted, bytes, tokens of the
 --       question, tokens of the answer; how many ms after asking for the permit the call was sent;
 --       what the provider calls it that there is no credit left, or ''
 -- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one,

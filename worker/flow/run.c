@@ -17,6 +17,7 @@
 enum {
 	RENDERED_MAX = 16 * 1024 * 1024, /* bytes of one operation's resolved options */
 	DEPTH_MAX = 32,                  /* causes that may stand before a job */
+	LEASE_NAP_MS = 50,
 	OUTAGE_FIRST_MS = 2000,
 	OUTAGE_LONGEST_MS = 5 * 60 * 1000,
 	/* Directus answers 500 when its database is away, but also for a text in an integer column: it
@@ -357,12 +358,22 @@ static void prepare_operation(struct run *r)
 	};
 }
 
+/* In the last moment of a lease, and when it may be over because we were stopped or Redis is away, nothing
+ * is begun: soon it is renewed, or we are told that it is lost. */
+static enum task_next wait_for_lease(struct run *r)
+{
+	sleep_start(r->task.call.loop, &r->nap, LEASE_NAP_MS);
+	return task_await_either(&r->task, &r->nap.call, waited);
+}
+
 static enum task_next operate(struct task *t)
 {
 	struct run *r = run_of(t);
 	struct error err;
 	cJSON *options;
 
+	if (r->with.lease && !lease_may_begin(r->with.lease))
+		return wait_for_lease(r);
 	r->step_started = wall_ms();
 	r->failed = false;
 	chain_set_now(&r->chain);
@@ -390,7 +401,8 @@ static enum task_next park(struct run *r)
 	return task_await_either(&r->task, &r->nap.call, waited);
 }
 
-static enum task_next waited(struct task *t) /* `exec` has slept, and runs the operation again */
+static enum task_next
+waited(struct task *t) /* to begin with the operation, or (`exec`) once more */
 {
 	struct run *r = run_of(t);
 

@@ -239,6 +239,7 @@ static bool admitted(struct permit_call *c, struct send *s)
 		c->send->lease = o;
 		return fail(&c->call.err, ERR_PARKED, "the permit came when the lease was over");
 	}
+	o->calls++;
 	lease_set(o, call_name(o, c->entry.step, c->entry.n),
 		  str_of(arena_printf(s->arena, "sent %.*s 0 %.*s", STR_ARGS(s->words[QUESTION]),
 				      STR_ARGS(s->words[PERMIT]))));
@@ -387,6 +388,8 @@ void journal_settled(struct send *s)
 	struct settle_call *c;
 
 	CRASH_POINT("after_settle");
+	if (s->lease && s->lease->calls > 0)
+		s->lease->calls--;
 	timeout_stop(s->queue->loop, &s->watch);
 	tell_no_credit(s);
 	if (s->task.call.err.code == ERR_OK)

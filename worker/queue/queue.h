@@ -70,7 +70,9 @@ struct queue_options {
 	/* What ends without having run here, or NULL: what came in at the door and was no job (dead),
 	 * or was lost too often (ERR_STALLED: quarantined). May be told twice. */
 	void (*refused)(void *arg, const char *id, const char *tenant, const struct error *err);
-	/* Another worker has the job, or may have: stop, write nothing, lease_free(). Told once. */
+	/* Another worker has the job, or may have: stop, write nothing, lease_free(). Told once, and not
+	 * while a call to a provider is under way: what it answers was paid for and is kept for the next
+	 * owner. Its settle ends with ERR_LEASE_LOST then. */
 	void (*lost)(void *arg, struct lease *lease);
 	/* Somebody wants the job to stop: end it with QUEUE_CANCELLED. Told once. */
 	void (*cancel)(void *arg, struct lease *lease);

@@ -144,8 +144,8 @@ bool lease_may_begin(const struct lease *lease)
 void lease_told_lost(struct lease_own *o)
 {
 	o->lease.lost = true;
-	if (o->lost_told)
-		return;
+	if (o->lost_told || o->calls > 0)
+		return; /* a call goes on: its answer is paid for, and settling it tells */
 	o->lost_told = true;
 	o->queue->with->lost(o->queue->with->arg, &o->lease);
 }

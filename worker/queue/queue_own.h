@@ -173,6 +173,7 @@ struct lease_own {
 	uint64_t end_ms; /* loop time at which it is over if nobody renews it */
 	size_t renewing; /* its place in queue.renewed, from 1; 0: none */
 	bool lost_told, cancel_told;
+	uint32_t calls;         /* to providers, under way: permitted and not yet settled */
 	const char *full_scope; /* the last refusal of a permit: what is full, until when */
 	uint64_t full_until_ms;
 };

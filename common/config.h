@@ -111,6 +111,7 @@ struct config {
 	uint64_t job_max_bytes;
 	uint64_t result_ttl_ms;
 	uint64_t run_log_max_bytes;
+	uint64_t queue_dead_max_bytes;
 	uint64_t run_log_ttl_ms;
 	bool queue_allow_eviction; /* start although Redis may throw keys away */
 

@@ -136,6 +136,11 @@ static const struct config_variable queue_variables[] = {
 	{.name = "RUN_LOG_TTL", .type = CONFIG_DURATION, .offset = AT(run_log_ttl_ms),
 	 .by_default = "24h", .min = SECOND, .max = 365 * DAY,
 	 .help = "How long run logs are kept"},
+	{.name = "QUEUE_DEAD_MAX_BYTES", .type = CONFIG_SIZE, .offset = AT(queue_dead_max_bytes),
+	 .by_default = "256mb", .max = 1ULL << 40,
+	 .help = "How much the bodies and answers of dead and quarantined jobs may take in Redis: above "
+		 "it the oldest of those go that `flow-worker jobs` has shown, never one that nobody "
+		 "has seen. 0: any"},
 	{.name = "QUEUE_ALLOW_EVICTION", .type = CONFIG_BOOL, .offset = AT(queue_allow_eviction),
 	 .by_default = "false",
 	 .help = "Start although Redis' `maxmemory-policy` may throw jobs away"},

@@ -112,10 +112,11 @@ class Queue:
         self.file()
         return self.claim()[0]
 
-    def tick(self, digest="", at_most=500, after_silence=False):
+    def tick(self, digest="", at_most=500, after_silence=False, room=0):
         if not after_silence:  # some worker did it a second ago
             self.r.zadd(self.key("wrk"), {self.worker: self.clock.ms if self.clock else time.time() * 1000})
-        return self.call("tick", self.worker, "{}", 1, digest, self.lease_ms, self.wait_ms, self.ttl_ms, at_most)
+        return self.call("tick", self.worker, "{}", 1, digest, self.lease_ms, self.wait_ms, self.ttl_ms, at_most,
+                         room)
 
     def state(self, job_id):
         return self.r.hget(self.key("j:" + job_id), "state")

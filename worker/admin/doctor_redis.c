@@ -416,6 +416,25 @@ static void tell_versions(struct doctor *d, const struct redis_value *workers)
 			    workers->count / 2);
 }
 
+static void tell_dead(struct doctor *d, const struct redis_value *counts)
+{
+	static const char fix[] =
+		"look at them with `flow-worker jobs list --state dead`, then `jobs "
+		"retry` or `jobs purge`; or raise QUEUE_DEAD_MAX_BYTES";
+	double bytes = cli_reply_number(counts, "deadBytes");
+	double most = (double)d->config->queue_dead_max_bytes;
+
+	if (most > 0 && bytes > most)
+		doctor_bad(d, fix,
+			   "dead and quarantined jobs take %.1f MB of %.1f MB, and none is dropped "
+			   "that "
+			   "nobody has seen",
+			   bytes / 1e6, most / 1e6);
+	else if (most > 0 && bytes > most * 0.8)
+		doctor_warn(d, fix, "dead and quarantined jobs take %.1f MB of %.1f MB",
+			    bytes / 1e6, most / 1e6);
+}
+
 /* What a person has stopped, and what has stopped by itself. */
 static void tell_pauses(struct doctor *d, const struct redis_value *paused,
 			const struct redis_value *resting)
@@ -456,6 +475,7 @@ static void check_workers(struct doctor *d)
 			   "%.0f jobs wait and no worker is alive", waiting);
 	else
 		doctor_good(d, "none is alive yet");
+	tell_dead(d, counts);
 	tell_pauses(d, &r->items[REPORT_PAUSED], &r->items[REPORT_RESTING]);
 }
 

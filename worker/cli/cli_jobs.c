@@ -13,16 +13,16 @@
 enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH };
 
 static const struct cli_option options[] = {
-	[STATE] = {"state",						   "STATE", "ready active delayed parked ambiguous dead quarantined"},
+	[STATE] = {"state",							"STATE", "ready active delayed parked ambiguous next dead quarantined"},
 	[ITEM] = {"item", "TEXT", "jobs about an item: \"articles:12\", or a part of it"},
-	[CODE] = {"code",						    "CODE", "jobs that ended with this error"},
-	[BATCH] = {"batch",   "ID", "jobs of a batch"},
-	[TENANT] = {"tenant",						    "NAME", "jobs of a tenant; with pause and resume: only these"},
-	[ROUTE] = {"route",                        "ROUTE", "with pause and resume: only this provider/model"},
-	[LIMIT] = {"limit",						   "N", "how many at most; default 50 for list, 20000 else"},
-	[FRESH] = {"fresh",					NULL,
+	[CODE] = {"code",							 "CODE", "jobs that ended with this error"},
+	[BATCH] = {"batch",        "ID", "jobs of a batch"},
+	[TENANT] = {"tenant",							 "NAME", "jobs of a tenant; with pause and resume: only these"},
+	[ROUTE] = {"route",			     "ROUTE", "with pause and resume: only this provider/model"},
+	[LIMIT] = {"limit",							"N", "how many at most; default 50 for list, 20000 else"},
+	[FRESH] = {"fresh",					     NULL,
 		   "with retry: forget finished steps and answers; they are paid again"},
-	{0						 },
+	{0						      },
 };
 
 /* As list.lua gives them. */
@@ -43,7 +43,7 @@ enum row {
 	ROW_NANO
 };
 
-enum { LIST_DEFAULT = 50, LIST_MOST = 20000 };
+enum { LIST_DEFAULT = 50, LIST_MOST = 20000, SEEN_AT_ONCE = 5000 };
 
 static struct str given(const struct cli *cli, size_t option)
 {
@@ -130,6 +130,22 @@ static void print_rows(struct cli_queue *q, const struct redis_value *rows, uint
 		(void)fprintf(stderr, "the first %zu; --limit shows more\n", rows->count);
 }
 
+/* A person has seen them. Where that can not be noted (Redis is full) the list matters more. */
+static void tell_seen(struct cli_queue *q, const struct redis_value *rows)
+{
+	struct str *ids = arena_array(q->arena, struct str, rows->count + 1);
+	size_t count = 0;
+
+	for (size_t i = 0; i < rows->count && count < SEEN_AT_ONCE; i++) {
+		const struct redis_value *state = &rows->items[i].items[ROW_STATE];
+
+		if (str_is(state->text, "dead") || str_is(state->text, "quarantined"))
+			ids[count++] = rows->items[i].items[ROW_ID].text;
+	}
+	if (count > 0)
+		cli_queue_try(q, SCRIPT_SEEN, count, ids);
+}
+
 static int list(struct cli_queue *q)
 {
 	const char *state = cli_option(q->cli, STATE);
@@ -142,6 +158,7 @@ static int list(struct cli_queue *q)
 	rows = find_jobs(q, state ? state : "", most);
 	if (!rows)
 		return CLI_FAILED;
+	tell_seen(q, rows);
 	if (!q->cli->json) {
 		print_rows(q, rows, most);
 		return CLI_OK;
@@ -241,6 +258,7 @@ static int show(struct cli_queue *q)
 				      id);
 			return CLI_FAILED;
 		}
+		cli_queue_try(q, SCRIPT_SEEN, 1, &(struct str){id, strlen(id)});
 		if (q->cli->json)
 			cli_print_json(q->arena, job);
 		else
@@ -431,7 +449,8 @@ const struct cli_command cli_jobs = {
 	.options = options,
 	.more = "retry runs dead and quarantined jobs again; what they have paid for is kept.\n"
 		"cancel ends waiting jobs and stops running ones; purge forgets dead and "
-		"quarantined ones.\n"
+		"quarantined ones, and by ID any that has ended: with body, answers, result and "
+		"steps.\n"
 		"Instead of IDs: --state, --item, --code, --batch, --tenant.",
 	.run = run,
 };

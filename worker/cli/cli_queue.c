@@ -43,6 +43,14 @@ const struct redis_value *cli_queue_script(struct cli_queue *q, enum script scri
 	return wait_for(q, &c);
 }
 
+void cli_queue_try(struct cli_queue *q, enum script script, size_t count, const struct str *words)
+{
+	struct redis_call c;
+
+	script_start(&q->scripts, &c, q->arena, script, count, words);
+	setup_wait(&q->setup, &c.call);
+}
+
 const struct redis_value *cli_queue_command(struct cli_queue *q, size_t count,
 					    const struct str *words)
 {

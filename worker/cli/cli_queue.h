@@ -21,6 +21,8 @@ void cli_queue_close(struct cli_queue *q);
 /* The reply, or NULL: what is wrong has been told. */
 const struct redis_value *cli_queue_script(struct cli_queue *q, enum script script, size_t count,
 					   const struct str *words);
+/* Where the reply does not matter, and a failure no more. */
+void cli_queue_try(struct cli_queue *q, enum script script, size_t count, const struct str *words);
 const struct redis_value *cli_queue_command(struct cli_queue *q, size_t count,
 					    const struct str *words);
 const char *cli_queue_key(struct cli_queue *q, const char *kind, const char *name);

@@ -142,6 +142,7 @@ static bool make_queue(struct process *p)
 		.lease_ms = (uint32_t)c->worker_lease_ms,
 		.ambiguous_wait_ms = (uint32_t)c->worker_ambiguous_wait_ms,
 		.result_ttl_ms = c->result_ttl_ms,
+		.dead_max_bytes = c->queue_dead_max_bytes,
 		.log_ttl_ms = c->run_log_ttl_ms,
 		.metrics = p->metrics,
 		.job_max_bytes = c->job_max_bytes,

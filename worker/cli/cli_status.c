@@ -1,4 +1,5 @@
 /* flow-worker status: how the queue is, who works on it, what it has cost. */
+#include "common/config.h"
 #include "common/json.h"
 #include "common/loop.h"
 #include "worker/cli/cli.h"
@@ -22,7 +23,7 @@ static const struct cli_option options[] = {
 };
 
 /* As report.lua gives them. */
-enum report { COUNTS, WORKERS, EVER, RECENT, PAUSED, COSTS_BY_DAY, RESTING };
+enum report { COUNTS, WORKERS, EVER, RECENT, PAUSED, COSTS_BY_DAY, RESTING, LANES, TENANTS };
 
 enum { RECENT_MINUTES = 5, DAYS_MOST = 100, DAY_SECONDS = 86400 };
 
@@ -204,6 +205,7 @@ static void print_counts(struct arena *a, const struct redis_value *counts)
 		{"door",        "at the door, not filed yet"                },
 		{"ready",       "waiting for a worker"                      },
 		{"later",       "waiting for a moment (delayed, parked)"    },
+		{"next",        "waiting behind one with the same dedup key"},
 		{"active",      "running"                                   },
 		{"calls",       "calls under way to providers"              },
 		{"dead",        "dead: `flow-worker jobs list --state dead`"},
@@ -212,6 +214,29 @@ static void print_counts(struct arena *a, const struct redis_value *counts)
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		(void)printf("%8s  %s\n", cli_reply_text(a, counts, lines[i].name), lines[i].text);
+}
+
+/* "shop 4000, blog 13" */
+static const char *numbers_text(struct arena *a, const struct redis_value *list)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i + 1 < list->count; i += 2)
+		text = arena_printf(a, "%s%s%s %.0f", text, *text ? ", " : "",
+				    cli_item_text(a, list, i), cli_item_number(list, i + 1));
+	return text;
+}
+
+static void print_waiting(struct arena *a, const struct redis_value *report)
+{
+	double oldest = cli_reply_number(&report->items[COUNTS], "oldestMs");
+
+	if (report->items[LANES].count == 0)
+		return;
+	(void)printf(
+		"\nwaiting by lane: %s\nwaiting by tenant: %s\nthe oldest of them came %s ago\n",
+		numbers_text(a, &report->items[LANES]), numbers_text(a, &report->items[TENANTS]),
+		cli_duration(a, (uint64_t)oldest));
 }
 
 static void print_workers(struct arena *a, const cJSON *workers)
@@ -245,7 +270,20 @@ static void print_recent(const struct redis_value *recent)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		(void)printf("%s %.0f %s", i ? "," : "", cli_reply_number(recent, names[i]),
 			     names[i]);
+	(void)printf(" (%.1f jobs done a minute)",
+		     cli_reply_number(recent, "done") / RECENT_MINUTES);
 	puts("");
+}
+
+static void print_dead(const struct redis_value *counts, uint64_t most)
+{
+	double bytes = cli_reply_number(counts, "deadBytes");
+
+	if (most > 0 && bytes > (double)most * 0.8)
+		(void)printf(
+			"dead and quarantined jobs take %.1f MB of %.1f MB (QUEUE_DEAD_MAX_BYTES): "
+			"look at them, then `flow-worker jobs retry` or `purge`\n",
+			bytes / 1e6, (double)most / 1e6);
 }
 
 static void print_troubles(struct arena *a, const struct redis_value *report)
@@ -282,6 +320,8 @@ static int status(struct cli_queue *q)
 		json_set(a, json, "ever", numbers_json(a, &report->items[EVER]));
 		json_set(a, json, "recent", numbers_json(a, &report->items[RECENT]));
 		json_set(a, json, "paused", numbers_json(a, &report->items[PAUSED]));
+		json_set(a, json, "waitingByLane", numbers_json(a, &report->items[LANES]));
+		json_set(a, json, "waitingByTenant", numbers_json(a, &report->items[TENANTS]));
 		json_set(a, json, "resting", resting_json(a, &report->items[RESTING]));
 		if (costs)
 			json_set(a, json, "costs", books);
@@ -290,8 +330,10 @@ static int status(struct cli_queue *q)
 		print_costs(a, books);
 	} else {
 		print_counts(a, &report->items[COUNTS]);
+		print_waiting(a, report);
 		print_workers(a, workers);
 		print_recent(&report->items[RECENT]);
+		print_dead(&report->items[COUNTS], q->setup.config->queue_dead_max_bytes);
 		print_troubles(a, report);
 	}
 	return CLI_OK;

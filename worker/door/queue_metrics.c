@@ -98,6 +98,8 @@ static void reported(struct call *c)
 		metric_set(q->metrics, METRIC_QUEUE_JOBS, number_of(counts, states[i]),
 			   LABELS(states[i]));
 	if (counts) {
+		metric_set(q->metrics, METRIC_QUEUE_DEAD_BYTES, number_of(counts, "deadBytes"),
+			   NO_LABELS);
 		count_resting(q->metrics, &q->report.reply->items[REPORT_RESTING]);
 		metric_set(q->metrics, METRIC_QUEUE_CALLS, number_of(counts, "calls"), NO_LABELS);
 		metric_set(q->metrics, METRIC_QUEUE_DOOR_AGE, number_of(counts, "doorAgeMs") / 1000,

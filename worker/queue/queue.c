@@ -33,17 +33,36 @@ static void tell_stalled(struct queue *q, const struct redis_value *stalled)
 	}
 }
 
+/* Once, until there is room again. */
+static void tell_dead(struct queue *q, uint64_t bytes)
+{
+	uint64_t most = q->with->dead_max_bytes;
+	bool is_full = most > 0 && bytes > most;
+	struct error err;
+
+	if (is_full && !q->is_full_of_dead) {
+		(void)fail(&err, ERR_REDIS,
+			   "dead and quarantined jobs take %llu bytes, more than the %llu of "
+			   "QUEUE_DEAD_MAX_BYTES, and nobody has looked at them: see `flow-worker "
+			   "jobs list --state dead`, then retry or purge them",
+			   (unsigned long long)bytes, (unsigned long long)most);
+		queue_note(q, &err);
+	}
+	q->is_full_of_dead = is_full;
+}
+
 static void ticked(struct once *o)
 {
 	struct queue *q = o->queue;
 	const struct redis_value *reply = o->redis.reply;
 
-	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 5)
+	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY || reply->count != 6)
 		return;
 	CRASH_POINT("after_tick");
 	q->workers = (unsigned)reply->items[4].integer;
 	queue_limits_seen(q, &reply->items[1]);
 	tell_stalled(q, &reply->items[3]);
+	tell_dead(q, (uint64_t)reply->items[5].integer);
 	if (reply->items[0].integer > 0)
 		claim_poke(q);
 	if (reply->items[2].count > 0 && !q->refiling.is_busy && !q->is_stopping)
@@ -73,6 +92,7 @@ static void send_tick(struct queue *q)
 		word_of(a, q->with->ambiguous_wait_ms),
 		word_of(a, q->with->result_ttl_ms),
 		word_of(a, REAPED_AT_ONCE),
+		word_of(a, q->with->dead_max_bytes),
 	};
 
 	once_start(&q->tick, SCRIPT_TICK, ARRAY_LEN(words), words, ticked);

@@ -56,6 +56,7 @@ struct queue_options {
 	uint32_t lease_ms;           /* WORKER_LEASE */
 	uint32_t ambiguous_wait_ms;  /* WORKER_AMBIGUOUS_WAIT */
 	uint64_t result_ttl_ms;      /* RESULT_TTL */
+	uint64_t dead_max_bytes;     /* QUEUE_DEAD_MAX_BYTES */
 	uint64_t log_ttl_ms;         /* of the step log; 0: as long as the result */
 	size_t job_max_bytes;        /* JOB_MAX_BYTES */
 	const char *spool_dir;       /* for answers that Redis does not take; NULL: memory only */

@@ -98,6 +98,7 @@ struct queue {
 
 	struct timeout tick_timer;
 	struct once tick;
+	bool is_full_of_dead; /* told */
 
 	struct redis_call listen; /* XREADGROUP on wake */
 	struct arena *listen_arena;

@@ -32,6 +32,7 @@
 	X(SCOPES, scopes)           \
 	X(REPORT, report)           \
 	X(RESUME, resume)           \
+	X(SEEN, seen)               \
 	X(CHAIN, chain)             \
 	X(SPAWN, spawn)             \
 	X(CRON_SET, cron_set)       \

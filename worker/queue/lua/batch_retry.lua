@@ -5,7 +5,7 @@
 --
 -- A job that has an answer goes on behind it, so that it is not paid twice, unless the answer is what was
 -- wrong. Any other item is read again: it may have been mended, or changed.
--- With: groups ends retries
+-- With: groups graves ends retries
 local batch, fresh = ARGV[1], ARGV[2] == '1'
 local bat, again = K('bat:' .. batch), 0
 local BADLY = {failed = true, conflict = true, cancelled = true}
@@ -24,8 +24,7 @@ local function read_again(id, item)
   local state = call('HGET', K('j:' .. id), 'state')
   if state then
     count_batch(batch, state, '')
-    call('ZREM', K('dead'), id)
-    call('ZREM', K('quar'), id)
+    unbury(id)
   end
   call('DEL', K('j:' .. id), K('b:' .. id), K('s:' .. id), K('res:' .. id), K('log:' .. id))
   call('RPUSH', K('bk:' .. batch), row or cjson.encode(item))

@@ -3,7 +3,7 @@
 -- Reply: waiting: it has ended, cancelled; running: its worker is told; ended: it had ended before;
 --        unknown: there is no such job.
 -- Sent twice: says how it is now.
--- With: groups ends
+-- With: groups graves ends
 local id, ttl_ms = ARGV[1], ARGV[2]
 local jk = K('j:' .. id)
 local j = fields(jk, unpack(ENDED_FIELDS))
@@ -19,9 +19,12 @@ if j.state == 'active' then
   return 'running'
 end
 call('ZREM', K('q:' .. group_of(j)), id)
-call('ZREM', K('quar'), id)
+if j.state == 'quarantined' then
+  unbury(id)
+end
 if j.state == 'next' and call('GET', K('nx:' .. j.dedup)) == id then
   call('DEL', K('nx:' .. j.dedup))
+  call('ZREM', K('nxs'), id)
 end
 finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled before it ran'), '',
   'CANCELLED', ttl_ms)

@@ -4,7 +4,7 @@
 --        each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
 --        filed, stored as name, text, ...}
 -- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
--- With: groups ends
+-- With: groups graves ends
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 5000
 local lease_end = string.format('%.0f', now + lease_ms)

@@ -23,6 +23,7 @@ local function release_dedup(id, key)
     return
   end
   call('DEL', K('nx:' .. key))
+  call('ZREM', K('nxs'), heir)
   local j = fields(K('j:' .. heir), 'state', 'lane', 'route', 'tenant', 'seq', 'batch')
   if j.state == 'next' then
     call('SET', K('dd:' .. key), heir, 'PX', DAY)
@@ -97,7 +98,7 @@ local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms, 
   if status == 'dead' or status == 'quarantined' then
     call('HSET', jk, 'state', status, 'code', code, 'ended', now)
     call('HDEL', jk, 'permit', 'call_end', 'owner', 'cancel')
-    call('ZADD', K(status == 'dead' and 'dead' or 'quar'), now, id)
+    bury(id, status)
   else
     call('DEL', jk, K('b:' .. id), K('s:' .. id))
   end

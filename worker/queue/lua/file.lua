@@ -4,7 +4,7 @@
 --       with code '' it is a job, else it ends dead with that code and result.
 -- Reply: how many jobs became ready.
 -- Sent twice: the entries are gone, nothing happens. Several workers may file the same entry.
--- With: groups ends
+-- With: groups graves ends
 local room, ttl_ms, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local FIRST, EACH = 4, 7
 local now_text = string.format('%.0f', now)
@@ -111,6 +111,7 @@ local function replace_waiting(holder, id, h, e)
   local new = create(id, h, e, 'next')
   count_batch(new.batch, '', 'next')
   call('SET', K('nx:' .. h.dedup), id)
+  call('ZADD', K('nxs'), now_text, id)
   filed = filed + 1
 end
 

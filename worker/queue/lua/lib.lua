@@ -23,9 +23,9 @@
 --   rdy, fin, vt       zset, zset, string   groups by virtual time; that of idle ones; the clock
 --   thr, rmp           zset, hash   sleeping groups by time; how many jobs one that woke may give at once
 --   dly, lse           zset      due times; ends of leases: the only truth about who runs
---   dead, quar         zset      by time
+--   dead, quar         zset      by time; seen zset: those that a person has looked at; kept: bytes of all of them
 --   res:<id>, log:<id> string    the result, the steps, for a while
---   dd:<key>, nx:<key> string    who holds a dedup key; who comes after
+--   dd:<key>, nx:<key> string    who holds a dedup key; who comes after; nxs zset: all who come after
 --   pz:<item>          hash      how often an item crashed or failed
 --   win:<scope>|<kind> hash      a sliding window: used per bucket, and w: windows.lua
 --   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one

@@ -34,9 +34,9 @@ end
 
 local STATES_OF = {
   lse = {active = true}, dly = {delayed = true, parked = true, ambiguous = true}, dead = {dead = true},
-  quar = {quarantined = true},
+  quar = {quarantined = true}, nxs = {next = true},
 }
-for _, name in ipairs({'lse', 'quar', 'dead', 'dly'}) do
+for _, name in ipairs({'lse', 'quar', 'dead', 'dly', 'nxs'}) do
   if state == '' or STATES_OF[name][state] then
     look_through(K(name), name == 'quar' or name == 'dead', true)
   end

@@ -1,14 +1,19 @@
--- purge: forgets a dead or quarantined job with all it has stored. Its result stays until its time is over.
+-- purge: forgets a dead or quarantined job, or one that has ended otherwise, with all that is known of it: its
+-- body, what it has stored, its result and its steps. The same id would run again.
 -- ARGV: job
--- Reply: 1 gone; 0 it is neither dead nor quarantined, or not there.
+-- Reply: 1 gone; 0 it has not ended, or is not there.
 -- Sent twice: 0.
+-- With: graves
 local id = ARGV[1]
-local j = fields(K('j:' .. id), 'state', 'batch')
-if j.state ~= 'dead' and j.state ~= 'quarantined' then
+local state = call('HGET', K('j:' .. id), 'state')
+if state and state ~= 'dead' and state ~= 'quarantined' then
   return 0
 end
-call('ZREM', K('dead'), id)
-call('ZREM', K('quar'), id)
-call('DEL', K('j:' .. id), K('b:' .. id), K('s:' .. id))
+if state then
+  forget_dead(id)
+end
+if call('DEL', K('res:' .. id), K('log:' .. id)) == 0 and not state then
+  return 0
+end
 event('purged', id)
 return 1

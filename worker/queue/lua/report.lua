@@ -2,20 +2,45 @@
 -- ARGV: minutes to sum up, days of costs
 -- Reply: counts as name, number, ...; workers as name, heartbeat, ...; counters since ever and of the last
 --        minutes as name, number, ...; what is paused as name, '1', ...; costs as day, {name, number, ...}, ...;
---        resting routes as route, until ms, factor, why ('', circuit, or credit and what the provider calls it), ...
+--        resting routes as route, until ms, factor, why ('', circuit, or credit and what the provider calls it), ...;
+--        waiting jobs by lane as lane, number, ...; by tenant as tenant, number, ... (the 20 with most)
 -- Reads only.
 -- With: routes
 local minutes, days = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function waiting()
-  local jobs, groups = 0, 0
+  local jobs, groups, oldest, lanes, tenants = 0, 0, now, {}, {}
   for _, name in ipairs({'rdy', 'thr'}) do
     for _, group in ipairs(call('ZRANGE', K(name), 0, 9999)) do
-      jobs = jobs + call('ZCARD', K('q:' .. group))
+      local lane, tenant = group:match('^[^|]*|([^|]*)|(.*)$')
+      local count = call('ZCARD', K('q:' .. group))
+      jobs = jobs + count
       groups = groups + 1
+      lanes[lane] = (lanes[lane] or 0) + count
+      tenants[tenant] = (tenants[tenant] or 0) + count
+      local first = minutes > 0 and call('ZRANGE', K('q:' .. group), 0, 0)[1]
+      if first then
+        oldest = math.min(oldest, tonumber(call('HGET', K('j:' .. first), 'filed') or now))
+      end
     end
   end
-  return jobs, groups
+  return jobs, groups, now - oldest, lanes, tenants
+end
+
+-- The names with the largest numbers, as name, number, ...
+local function largest(numbers, at_most)
+  local names, flat = {}, {}
+  for name, n in pairs(numbers) do
+    if n > 0 then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names, function(a, b) return numbers[a] > numbers[b] or numbers[a] == numbers[b] and a < b end)
+  for i = 1, math.min(#names, at_most) do
+    flat[#flat + 1] = names[i]
+    flat[#flat + 1] = numbers[names[i]]
+  end
+  return flat
 end
 
 local function recent_counters()
@@ -78,9 +103,10 @@ for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
   costs[#costs + 1] = day
   costs[#costs + 1] = used_on(day)
 end
-local jobs, groups = waiting()
+local jobs, groups, oldest_ms, lanes, tenants = waiting()
 local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]
-local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'groups', groups, 'later', call('ZCARD', K('dly')),
-  'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'quarantined', call('ZCARD', K('quar')),
+local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'groups', groups, 'oldestMs', oldest_ms, 'next', call('ZCARD', K('nxs')), 'later', call('ZCARD', K('dly')),
+  'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'deadBytes', number(call('GET', K('kept')) or nil), 'deadSeen', call('ZCARD', K('seen')), 'quarantined', call('ZCARD', K('quar')),
   'calls', call('ZCARD', K('px')), 'doorAgeMs', oldest and now - tonumber(oldest[1]:match('^%d+')) or 0}
-return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting()}
+return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting(), largest(lanes, 3),
+  largest(tenants, 20)}

@@ -7,8 +7,7 @@ local function retry_job(id, fresh)
   if j.state ~= 'dead' and j.state ~= 'quarantined' then
     return false
   end
-  call('ZREM', K('dead'), id)
-  call('ZREM', K('quar'), id)
+  unbury(id)
   call('DEL', K('res:' .. id), K('log:' .. id))
   call('HDEL', jk, 'code', 'ended', 'cancel')
   call('HSET', jk, 'losses', 0)

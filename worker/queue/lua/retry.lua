@@ -2,5 +2,5 @@
 -- ARGV: job, fresh 0|1
 -- Reply: 1 it waits; 0 it is neither dead nor quarantined, or not there.
 -- Sent twice: 0.
--- With: groups ends retries
+-- With: groups graves ends retries
 return retry_job(ARGV[1], ARGV[2] == '1') and 1 or 0

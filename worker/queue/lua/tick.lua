@@ -1,14 +1,16 @@
 -- tick: what every worker does every second for all: jobs and calls of dead workers, its own heartbeat,
 -- entries of the door that were handed to a worker that died before filing them.
 -- ARGV: worker, heartbeat as JSON, layout, digest of its limits, lease ms, ambiguous wait ms, result TTL ms,
---       how many of each at most
+--       how many of each at most, how many bytes dead and quarantined jobs may take (0: any)
 -- Reply: {reaped, digests of the limits of all live workers, entries of the door as XRANGE gives them,
---        jobs that were lost too often and are quarantined now, as id, tenant, why, ..., live workers}
+--        jobs that were lost too often and are quarantined now, as id, tenant, why, ..., live workers,
+--        bytes that dead and quarantined jobs take}
 -- Sent twice: finds less to do.
--- With: groups ends windows calls
+-- With: groups graves ends windows calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS, SILENCE_MS, HOLD_MS = 30000, 3000, 2000
+local room = tonumber(ARGV[9] or '0')
 local stalled = {}
 
 -- The provider makes the answer by itself, and its name there is known: it can be fetched at once.
@@ -76,6 +78,24 @@ local function reap_permit(permit)
   lose_call(p.job, p.name, permit)
 end
 
+-- Dead and quarantined jobs take more than they may: those that a person has looked at go, the oldest first. The
+-- others stay, whatever they take: nobody knows yet what was lost.
+local function make_room()
+  local kept = number(call('GET', K('kept')))
+  if room == 0 or kept <= room then
+    return
+  end
+  for _, id in ipairs(call('ZRANGE', K('seen'), 0, 99)) do
+    if kept <= room then
+      return
+    end
+    kept = kept - number(call('HGET', K('j:' .. id), 'bytes') or nil)
+    forget_dead(id)
+    event('trimmed', id)
+    count('trimmed')
+  end
+end
+
 -- What was handed out by the door and is still there. The group's last delivered id bounds it, so a
 -- long queue before the door is not read twice.
 local function left_at_the_door()
@@ -138,4 +158,5 @@ for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
     digests[#digests + 1] = d
   end
 end
-return {#leases / 2, digests, left_at_the_door(), stalled, call('ZCARD', K('wrk'))}
+make_room()
+return {#leases / 2, digests, left_at_the_door(), stalled, call('ZCARD', K('wrk')), number(call('GET', K('kept')))}

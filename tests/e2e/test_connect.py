@@ -135,6 +135,15 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(connect, admin):
     assert admin.get("/policies", **{"filter[name][_eq]": "dry"}) == []
 
 
+def test_what_is_still_to_be_done_is_said_and_nothing_else(connect):
+    done = connect(name="next", REDIS="redis://cache:6379", AI_OPENAI_API_KEY="sk-test")
+    assert "set REDIS=" not in done.err and "provider's key" not in done.err
+    done = connect(name="next")
+    assert "set REDIS=redis://… for the worker: without it, it is redis://127.0.0.1:6379\n" in done.err and "provider's key" in done.err
+    done = connect("--json", name="next", REDIS_HOST="cache", REDIS_USERNAME="fw", REDIS_PASSWORD="p@ss/word", REDIS_DB=3)
+    assert done.json["directus"]["FLOW_WORKER_REDIS"] == "redis://fw:p%40ss%2Fword@cache:6379/3"
+
+
 def test_the_extension_is_found_and_who_it_listens_to_is_said(connect):
     done = connect("--json", name="extension")
     assert "does not know this user yet: set FLOW_WORKER_USER" in done.json["extension"]

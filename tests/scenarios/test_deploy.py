@@ -167,7 +167,7 @@ def test_an_installation_names_the_place_where_it_is(tmp_path):
     assert subprocess.run([everything["opt/fw/bin/flow-worker"], "version"], capture_output=True).returncode == 0
 
 
-SCRIPTS = [DEPLOY / name for name in ("quickstart", "packages", "directus.sh")] + [
+SCRIPTS = [DEPLOY / name for name in ("quickstart", "packages", "directus.sh", "tokenizer")] + [
     ROOT / "tests" / "deploy" / name for name in ("arm64", "debian", "package")]
 
 

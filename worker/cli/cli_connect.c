@@ -305,9 +305,17 @@ static const char *redis_address(const struct view *v)
 {
 	const struct config *c = v->setup.config;
 	const char *host = c->redis_host ? c->redis_host : "127.0.0.1";
+	const char *user = c->redis_username ? c->redis_username : "", *login = "", *db = "";
 	unsigned port = c->redis_port ? (unsigned)c->redis_port : 6379;
 
-	return c->redis ? c->redis : arena_printf(v->a, "redis://%s:%u", host, port);
+	if (c->redis)
+		return c->redis;
+	if (c->redis_password)
+		login = arena_printf(v->a, "%s:%s@", directus_encode(v->a, str_of(user)),
+				     directus_encode(v->a, str_of(c->redis_password)));
+	if (c->redis_db)
+		db = arena_printf(v->a, "/%d", (int)c->redis_db);
+	return arena_printf(v->a, "redis://%s%s:%u%s", login, host, port, db);
 }
 
 /* What the file has already stays as it is: it may be DIRECTUS_TOKEN_FILE there. */
@@ -355,9 +363,23 @@ static void print_lines(const char *title, const struct env_line *lines, size_t 
 		printf("%s=%s\n", lines[i].name, lines[i].value);
 }
 
+static bool has_provider(const struct config *c)
+{
+	for (size_t i = 0; i < c->provider_count; i++)
+		if (c->providers[i].enabled)
+			return true;
+	return false;
+}
+
+static bool has_redis(const struct config *c)
+{
+	return c->redis || c->redis_host || c->redis_sentinels;
+}
+
 static void print_next(const struct view *v)
 {
 	const char *file = cli_option(v->cli, WRITE);
+	const struct config *c = v->setup.config;
 
 	fprintf(stderr, "\nNext:\n");
 	if (!file)
@@ -368,9 +390,14 @@ static void print_next(const struct view *v)
 			"  - put Directus' lines into its environment, and the extension "
 			"directus-extension-flow-worker into its extensions\n    folder; start it "
 			"again, with EXTENSIONS_MUST_LOAD=true so that it says what is missing\n");
+	if (!has_redis(c))
+		fprintf(stderr, "  - set REDIS=redis://… for the worker: without it, it is %s\n",
+			redis_address(v));
+	fprintf(stderr, "  - the Redis address must be one that both sides reach\n");
+	if (!has_provider(c))
+		fprintf(stderr, "  - set a provider's key: AI_OPENAI_API_KEY=… (or AI_ANTHROPIC_, "
+				"AI_GOOGLE_)\n");
 	fprintf(stderr,
-		"  - the Redis address must be one that both sides reach\n"
-		"  - set a provider's key: AI_OPENAI_API_KEY=… (or AI_ANTHROPIC_, AI_GOOGLE_)\n"
 		"  - `flow-worker doctor` looks at everything, `flow-worker` starts the worker\n");
 }
 

@@ -407,6 +407,21 @@ TEST(a_queue_that_stops_claiming_ends_the_claim_without_a_job)
 	stop_side(&s);
 }
 
+TEST(a_queue_that_stops_while_its_server_is_away_does_not_wait_for_it)
+{
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", ""));
+	queue_claim_start(s.queue, &s.claim, 1);
+	redis_server_kill(&server, 9);
+	queue_stop_claiming(s.queue);
+	wait_for(&s, &s.claim.call);
+	assert_int_equal(s.claim.count, 0);
+	stop_side(&s);
+	redis_server_again(&server);
+}
+
 TEST(a_server_that_may_throw_keys_away_or_has_another_layout_is_refused)
 {
 	const char *why;
@@ -572,6 +587,7 @@ int main(void)
 		Q(who_has_lost_a_lease_is_told_once_and_may_not_write),
 		Q(a_cancelled_job_s_run_is_told_by_message_or_by_the_next_renewal),
 		Q(a_queue_that_stops_claiming_ends_the_claim_without_a_job),
+		Q(a_queue_that_stops_while_its_server_is_away_does_not_wait_for_it),
 		Q(a_server_that_may_throw_keys_away_or_has_another_layout_is_refused),
 		Q(an_answer_is_stored_and_known_to_the_next_run),
 		Q(a_full_limit_says_which_one_how_full_and_until_when),

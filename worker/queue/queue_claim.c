@@ -93,9 +93,13 @@ static void claimed(struct once *o)
 	const struct redis_value *reply = o->redis.reply;
 	int64_t again_ms;
 
-	/* A lost reply: the same number asks for the same jobs. */
+	/* A lost reply: the same number asks for the same jobs. One who stops does not ask again: Redis
+	 * may be away for long, and leases that nobody knows of run out. */
 	if (o->redis.call.err.code != ERR_OK || reply->type != REDIS_ARRAY) {
-		timeout_start(q->loop, &q->claim_timer, REST_MS, moment_came);
+		if (q->is_stopping)
+			claim_end(q);
+		else
+			timeout_start(q->loop, &q->claim_timer, REST_MS, moment_came);
 		return;
 	}
 	CRASH_POINT("after_claim");

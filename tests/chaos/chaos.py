@@ -138,7 +138,7 @@ class Rig:
         pipe = self.client().pipeline(transaction=False)
         for id in ids:
             number = int(id[4:])
-            pipe.xadd(PREFIX + "in", {"id": id, "tenant": f"t{number % 7}", "lane": str(number % 3), "body": json.dumps({
+            pipe.xadd(PREFIX + "in", {"id": id, "tenant": f"t{number % 7}", "lane": str(number % 3), "max": "1000", "body": json.dumps({
                 "operations": [
                     {"key": "ask", "type": "ai-generate", "resolve": "write", "options": {
                         "provider": "openai", "model": MODEL, "prompt": f"Describe {id}", "maxTokens": 64}},

@@ -848,6 +848,21 @@ def test_a_repetition_that_was_repeated_and_was_not_made_leaves_one_of_them(q, c
     assert q.count("unfounded") == 0 and made(q) == 1
 
 
+def test_a_call_that_was_made_is_repeated_by_the_next_one_also_when_one_between_was_not_made(q, clock):
+    q.one(id="a").permit()
+    clock.go(q.wait_ms)
+    q.tick()
+    second = other(q).claim()[0]
+    second.permit(n=2, question=1)
+    clock.go(q.wait_ms)
+    q.tick()
+    third = other(q, "w3").claim()[0]
+    second.settle("failed")
+    third.permit(n=3, question=1)
+    third.settle(answer="yes")
+    assert made(q) == 1 and q.count("repeated") - q.count("unrepeated") == 1
+
+
 def test_a_cancelled_call_is_not_counted_as_a_cancelled_job(q):
     job = q.one(id="a")
     job.permit()

@@ -66,3 +66,19 @@ local function lose_call(id, name, permit)
     event('ambiguous', id, name)
   end
 end
+
+-- Whether one of the calls up to the last one, other than the n-th, asks the same question.
+local function is_asked_by_another(sk, step, question, n, last)
+  local names = {}
+  for i = tonumber(question), last do
+    if i ~= tonumber(n) then
+      names[#names + 1] = string.format('call:%s#%d', step, i)
+    end
+  end
+  for _, text in ipairs(#names > 0 and call('HMGET', sk, unpack(names)) or {}) do
+    if text and text:match('^%S+ (%S+)') == question then
+      return true
+    end
+  end
+  return false
+end

@@ -222,8 +222,8 @@ call('HSET', sk, 'call:' .. name, 'sent ' .. question .. ' ' .. ends .. ' ' .. p
 call('HSET', jk, 'permit', permit, 'call_end', ends)
 call('ZADD', K('lse'), lease_end, id) -- the call begins with a whole lease before it
 count('calls')
-if question ~= n and call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n - 1)) == 1 then
-  count('repeated') -- else it was known meanwhile that the one before was not carried out
+if is_asked_by_another(sk, step, question, n, tonumber(n) - 1) then
+  count('repeated') -- else it was known meanwhile that those before were not carried out
 end
 traffic.calls, traffic.retries = traffic.calls + 1, traffic.retries + (is_retry and 1 or 0)
 call('HSET', rl, 'c', traffic_packed(traffic))

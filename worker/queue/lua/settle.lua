@@ -16,6 +16,7 @@ local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local rate_limited, out_of_order = ARGV[15] == '1', ARGV[17] == '1'
 local cache, learner, late_ms, no_credit = ARGV[20] or '', ARGV[22] or '', tonumber(ARGV[27] or '0'), ARGV[28] or ''
+local CALLS_AFTER = 50 -- a job is lost so often at most before a late word of a call comes, or nearly so
 local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
 local j = fields(jk, 'fence', 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'permit', 'nano')
@@ -127,8 +128,9 @@ local function store_answer()
   return known[1] or n
 end
 
--- It was not carried out: its number may be used again. Who asked again meanwhile was counted as a repetition of
--- this one, or it is held: then it is counted apart.
+-- It was not carried out: its number may be used again. Each call but one of those that ask the same was counted
+-- as repeated, and while there are others one stays that was not: so this one is taken away from the repetitions,
+-- or, where it was the first or is held, counted apart.
 local function free_call()
   local text = call('HGET', sk, 'call:' .. name) or ''
   if text:match('%S+$') ~= permit then
@@ -136,10 +138,10 @@ local function free_call()
   end
   call('HDEL', sk, 'call:' .. name)
   local what = outcome == 'cancelled' and 'cancelled_calls' or outcome
-  if question ~= n and call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n - 1)) == 1 then
-    count('unrepeated') -- it was counted as repeated, but was not made after all
-  elseif call('HEXISTS', sk, 'call:' .. step .. '#' .. string.format('%d', n + 1)) == 1
-    or text:match('^lost ') and j.state == 'quarantined' then
+  local others = is_asked_by_another(sk, step, question, n, tonumber(n) + CALLS_AFTER)
+  if others and question ~= n then
+    count('unrepeated')
+  elseif others or text:match('^lost ') and j.state == 'quarantined' then
     what = 'unfounded'
   end
   count(what)

@@ -17,7 +17,8 @@
 enum {
 	PAUSE_MIN_MS = 50,  /* the second try; the first is at once */
 	PAUSE_MAX_MS = 800, /* so that work goes on within a second */
-	STABLE_MS = 1000,   /* a connection that lived this long starts the pauses anew */
+	LOOK_MS = 1000, /* how often the sentinels are asked whether the master is still the same */
+	STABLE_MS = 1000, /* a connection that lived this long starts the pauses anew */
 };
 
 static void connect_now(struct timeout *t);
@@ -74,6 +75,13 @@ void redis_on_change(struct redis *r, void (*fn)(void *arg, const struct error *
 	r->changed_arg = arg;
 }
 
+static void stop_looking(struct redis *r)
+{
+	timeout_stop(r->loop, &r->look_timer);
+	redis_search_free(r->look);
+	r->look = NULL;
+}
+
 void redis_free(struct redis *r)
 {
 	if (!r)
@@ -83,6 +91,7 @@ void redis_free(struct redis *r)
 	redis_end_all(&r->waiting, ERR_SHUTDOWN, "the connection is being closed");
 	timeout_stop(r->loop, &r->timer);
 	redis_search_free(r->search);
+	stop_looking(r);
 	link_close(r->link);
 	tls_context_free(r->tls);
 	arena_free(r->arena);
@@ -120,6 +129,7 @@ void redis_connect_again(struct redis *r, const struct error *err)
 		r->tries = 0;
 	redis_search_free(r->search);
 	r->search = NULL;
+	stop_looking(r);
 	link_close(r->link);
 	r->link = NULL;
 	r->state = RESTING;
@@ -149,6 +159,40 @@ static void open_link(struct redis *r, const struct redis_node *node)
 				     });
 }
 
+static void look_again(struct timeout *t);
+
+static void name_node(const struct redis_node *node, char *text, size_t size)
+{
+	(void)snprintf(text, size, "%s:%u", node->host, node->port);
+}
+
+static void looked(void *arg, const struct redis_node *master, const struct error *err)
+{
+	struct redis *r = arg;
+	char name[sizeof(r->master)];
+	struct error other;
+
+	(void)err; /* no sentinel answers: that is no reason to leave */
+	if (master)
+		name_node(master, name, sizeof(name));
+	if (master && strcmp(name, r->master) != 0) {
+		(void)fail(&other, ERR_REDIS, "the sentinels name another master now: %.280s",
+			   name);
+		redis_connect_again(r, &other);
+		return;
+	}
+	redis_search_free(r->look);
+	r->look = NULL;
+	timeout_start(r->loop, &r->look_timer, LOOK_MS, look_again);
+}
+
+static void look_again(struct timeout *t)
+{
+	struct redis *r = container_of(t, struct redis, look_timer);
+
+	r->look = redis_search_new(r->loop, &r->target, r->tls, looked, r);
+}
+
 static void search_over(void *arg, const struct redis_node *master, const struct error *err)
 {
 	struct redis *r = arg;
@@ -159,6 +203,8 @@ static void search_over(void *arg, const struct redis_node *master, const struct
 		return;
 	}
 	r->search = NULL;
+	name_node(master, r->master, sizeof(r->master));
+	timeout_start(r->loop, &r->look_timer, LOOK_MS, look_again);
 	open_link(r, master);
 	redis_search_free(search); /* after the last use of master */
 }

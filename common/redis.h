@@ -15,8 +15,9 @@
  *   ERR_TIMEOUT  no reply in time
  *
  * READONLY, LOADING, MASTERDOWN, CLUSTERDOWN and UNBLOCKED mean that the server is in the middle of
- * a failover: the connection is dropped and made again (through Sentinel if there is one). The first
- * try is at once, the others after a pause of at most a second. A command that a cluster answers
+ * a failover: the connection is dropped and made again (through Sentinel if there is one). So it is
+ * when the sentinels, asked once a second, name another master: one that hangs, or that was replaced
+ * and does not know it yet, says none of these words. The first try is at once, the others after a pause of at most a second. A command that a cluster answers
  * with MOVED is sent to the node that was named: all our keys share one hash tag, so the connection
  * moves there.
  *

@@ -163,6 +163,9 @@ struct redis {
 	struct redis_search *search;
 	struct redis_link *link;
 	struct timeout timer;
+	char master[300]; /* "host:port", as the sentinels named it */
+	struct redis_search *look;
+	struct timeout look_timer; /* whether they still do */
 	unsigned tries; /* since the last stable connection */
 	uint64_t up_since;
 	bool is_moving; /* sends nothing more; goes to `moved` when all replies are there */

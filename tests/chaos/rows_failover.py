@@ -8,7 +8,7 @@ import time
 import redis as redis_py
 import redis.sentinel
 
-from parts import (PREFIX, RedisServer, Simulator, add_count, add_time, ask_and_write, calls_by_job, first_claim_after, now_ms,
+from parts import (ASK, PREFIX, Queue, RedisServer, Simulator, add_count, add_time, ask_and_write, calls_by_job, first_claim_after, now_ms,
                    results_of, states, wait_for)
 from processes import Process, free_port
 
@@ -138,7 +138,7 @@ class Producer:
 
     def __init__(self, replica_set, directus, rate, wait):
         self.client, self.directus, self.rate, self.wait = replica_set.connect(), directus, rate, wait
-        self.acknowledged, self.tries, self.over = [], 0, threading.Event()
+        self.acknowledged, self.over = [], threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -153,18 +153,18 @@ class Producer:
         while not self.over.is_set():
             id = f"job-{len(self.acknowledged)}"
             self.directus.add("articles", id=id, text=None)
-            self.persist(id)
-            self.acknowledged.append(id)
+            if self.persist(id):
+                self.acknowledged.append(id)
             self.over.wait(1 / self.rate)
 
     def persist(self, id):
-        while True:
-            self.tries += 1
+        while not self.over.is_set():
             try:
                 if self.put(id):
-                    return
+                    return True
             except ERRORS:
                 time.sleep(0.02)
+        return False
 
     def stop(self):
         self.over.set()
@@ -217,7 +217,8 @@ def one_set(parts, s, t, replicas, wait):
             how = HOW[number % len(HOW)]
             time.sleep(1)  # of load
             promoted, old = group.fail(how)
-            firsts.append(first_claim_after(group.master.client, promoted - 20))
+            Queue(group.master.client).enqueue(ASK, id=f"probe-{number}")  # there is something to claim
+            firsts.append(first_claim_after(group.master.client, promoted))
             group.bring_back(old, how)
             print(f"{name}: failover {number + 1} ({how}): first claim after {firsts[-1]:.0f} ms, "
                   f"{len(producer.acknowledged)} jobs acknowledged", flush=True)

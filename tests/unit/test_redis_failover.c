@@ -344,6 +344,29 @@ TEST(sentinels_name_the_master_also_after_a_failover)
 	replica_set_stop(&set);
 }
 
+TEST(a_master_that_was_replaced_while_it_stood_still_is_left_before_its_time_is_over)
+{
+	struct replica_set set;
+	struct rig g;
+
+	(void)state;
+	replica_set_start(&set);
+	rig_open(&g, &(struct redis_options){.sentinels = set.addresses,
+					     .sentinel_name = "main",
+					     .timeout_ms = 60000,
+					     .connect_timeout_ms = 60000});
+	assert_reply(say(&g, "SET", "k", "v"), "OK");
+	assert_int_equal(kill(set.servers[0].pid, SIGSTOP), 0);
+	start(&g, 0, "SET", "k", "w");
+	run(&g);
+	assert_failed(&g.calls[1], ERR_REDIS, "the sentinels name another master now: 127.0.0.1:");
+	assert_reply(say(&g, "SET", "k", "w"), "OK");
+	assert_string_equal(redis_server_do(&set.servers[1], "GET k"), "w");
+	assert_int_equal(kill(set.servers[0].pid, SIGCONT), 0);
+	rig_close(&g);
+	replica_set_stop(&set);
+}
+
 /* ---- replicas ---- */
 
 /* A master and one replica in step with it. */
@@ -558,6 +581,7 @@ int main(void)
 		ENTRY(commands_wait_while_the_server_loads_its_data),
 		ENTRY(a_cluster_that_moved_the_keys_is_followed),
 		ENTRY(sentinels_name_the_master_also_after_a_failover),
+		ENTRY(a_master_that_was_replaced_while_it_stood_still_is_left_before_its_time_is_over),
 		ENTRY(what_is_confirmed_is_on_the_replica_when_it_ends),
 		ENTRY(many_commands_share_one_wait_and_unconfirmed_ones_do_not_wait),
 		ENTRY(what_too_few_replicas_have_fails_and_may_be_sent_again),

@@ -13,7 +13,7 @@ FAILS = {"operation": "throw-error", "options": {"code": "TEST", "message": "on 
 
 
 def zombies(parts, s, t):
-    redis, simulator, directus = parts.make(RedisServer), parts.make(Simulator, delay="800", numbered=True), parts.make_directus()
+    redis, simulator, directus = parts.make(RedisServer), parts.make(Simulator, delay="3000", numbered=True), parts.make_directus()
     queue, ids = Queue(redis.client), []
     env = {"WORKER_LEASE": "1s", "WORKER_CONCURRENCY": 20, "WORKER_AMBIGUOUS_WAIT": "30s"}
     heir = None
@@ -26,10 +26,11 @@ def zombies(parts, s, t):
             directus.add("articles", id=id, text=None)
             queue.enqueue(ask_and_write(id), id=id)
         ids += some
-        wait_for(lambda: set(some) <= set(under_way(simulator)), "the calls of all")
+        wait_for(lambda: set(some) <= set(calls_by_job(simulator)), "the calls of all")
         worker.pause()
         heir = parts.start_worker(redis, simulator, directus, **env).wait_until_ready()
         wait_for(lambda: redis.client.zcard(PREFIX + "lse") == 0, "the leases of the one that stands still are over")
+        wait_for(lambda: not under_way(simulator), "their answers, which it has not read yet")
         worker.terminate()  # it comes to it when it goes on: so it claims nothing, and has only what it had
         worker.resume()
         wait_for_results(redis.client, some)

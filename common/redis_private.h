@@ -166,7 +166,7 @@ struct redis {
 	char master[300]; /* "host:port", as the sentinels named it */
 	struct redis_search *look;
 	struct timeout look_timer; /* whether they still do */
-	unsigned tries; /* since the last stable connection */
+	unsigned tries;            /* since the last stable connection */
 	uint64_t up_since;
 	bool is_moving; /* sends nothing more; goes to `moved` when all replies are there */
 	enum redis_greeting greetings[GREETINGS];

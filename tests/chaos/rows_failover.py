@@ -216,6 +216,7 @@ def one_set(parts, s, t, replicas, wait):
     env = {"REDIS_SENTINELS": group.addresses(), "REDIS_SENTINEL_NAME": "main", "WORKER_LEASE": "5s", "WORKER_AMBIGUOUS_WAIT": "5s",
            "WORKER_CONCURRENCY": 40, "WORKER_STATE_DIRECTORY": parts.folder / f"state{replicas}{wait}", "DIRECTUS_CONCURRENCY": 32,
            "REDIS_WAIT_REPLICAS": wait or None}
+    (parts.folder / f"state{replicas}{wait}").mkdir()
     workers = [parts.start_worker(None, simulator, directus, **env).wait_until_ready() for _ in range(2)]
     producer, firsts = Producer(group, directus, s.rate, wait), []
     try:

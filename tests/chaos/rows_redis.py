@@ -15,30 +15,39 @@ def outages(parts, s, t):
     """Calls are under way when Redis goes, their answers come while it is away, and jobs wait when it is back."""
     redis, simulator = parts.make(RedisServer), parts.make(Simulator, delay="1000-2000")
     proxy, queue = parts.make(Proxy, redis.url), Queue(redis.client)
-    spool = parts.folder / "state"
+    state = parts.folder / "state"
+    state.mkdir()
     worker = parts.start_worker(simulator=simulator, REDIS=proxy.url, WORKER_CONCURRENCY=100, WORKER_LEASE=s.lease,
-                                WORKER_STATE_DIRECTORY=spool).wait_until_ready()
-    ids, firsts, growth = [], [], []
+                                WORKER_STATE_DIRECTORY=state).wait_until_ready()
+    ids, firsts, growth, spooled = [], [], [], []
+
+    def look(before):
+        time.sleep(s.seconds)
+        growth.append(memory_kib(worker.pid) - before)
+        spooled.append(len(list(state.rglob("*.answer"))))
+
     for number in range(s.outages):
         ids += [queue.enqueue(ASK) for _ in range(30)]
         wait_for(lambda: len(under_way(simulator)) >= 20, "calls under way", 60)
         before = memory_kib(worker.pid)
-        ids += away(number, s.seconds, redis, proxy, queue, worker, firsts, growth, before)
+        new, back = away(number, redis, proxy, queue, lambda before=before: look(before))
+        ids += new
+        firsts.append(first_claim_after(redis.client, back))
         wait_for_results(redis.client, ids)
         assert worker.process.is_running()
     add_paid_once(t, "R11", wait_for_results(redis.client, ids), calls_by_job(simulator))
     add_time(t, "R11", f"first claim after {s.outages} outages of {s.seconds:g} s", 1000, firsts)
-    add_count(t, "R11", "answers left in the spool", len(list(spool.rglob("*.answer"))))
+    add_count(t, "R11", "answers left in the spool", len(list(state.rglob("*.answer"))))
+    t.row("R11", "answers spooled in each outage (those that wait for 3 s)", "", spooled, True)
     t.row("R11", "memory grows in an outage by at most (30 answers held)", "no leak", f"{max(growth)} KiB, {growth[-1]} in the last",
           growth[-1] <= 16 * 1024)
 
 
-def away(number, seconds, redis, proxy, queue, worker, firsts, growth, before):
-    """One outage of one of three kinds. -> ids of jobs that came in meanwhile."""
+def away(number, redis, proxy, queue, meanwhile):
+    """One outage of one of three kinds. -> ids of jobs that came in meanwhile, and when Redis was back."""
     ids = [queue.enqueue(ASK) for _ in range(10)] if number % 3 == 2 else []
     (proxy.refuse, proxy.blackhole, redis.kill)[number % 3]()
-    time.sleep(seconds)
-    growth.append(memory_kib(worker.pid) - before)
+    meanwhile()
     if number % 3 == 2:
         redis.start()
         back = now_ms()
@@ -46,8 +55,7 @@ def away(number, seconds, redis, proxy, queue, worker, firsts, growth, before):
         ids += [queue.enqueue(ASK) for _ in range(10)]
         back = now_ms()
         proxy.pass_on()
-    firsts.append(first_claim_after(redis.client, back))
-    return ids
+    return ids, back
 
 
 # ---- R12: no silent stall ----

@@ -153,8 +153,12 @@ def test_a_route_that_cools_down_does_not_slow_another(start_simulator, start_wo
             queue.enqueue(job(maxRetries=0), tenant=f"t{n}")
         wait_for(lambda: any(line["fault"] == "cool" for line in simulator.ledger() if line.get("fault")), "the first 429", 30)
         wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") >= 1, "its groups sleep", 30)
+        wait_for(lambda: queue.client.zcard(f"{queue.prefix}lse") == 0, "who was under way is back", 30)
         calls = sum(line["format"] == "chat" for line in simulator.ledger())
+        wasted = {name: number(queue.client.hget(f"{queue.prefix}n", name)) for name in ("refused", "park")}
         beside.append(timed())
+        assert wasted == {name: number(queue.client.hget(f"{queue.prefix}n", name)) for name in wasted}, \
+            "no job of the cooling route was claimed and put back, none asked for a permit"
         assert sum(line["format"] == "chat" for line in simulator.ledger()) == calls, "nothing went to the cooling route"
         simulator.reset()
         queue.client.delete(f"{queue.prefix}rl:openai/gpt-4.1-mini", f"{queue.prefix}thr")

@@ -882,3 +882,59 @@ def test_after_a_silence_nobody_is_taken_for_dead_before_the_living_have_said_so
     assert q.tick()[0] == 1
     assert mine.finish() == 1 and theirs.finish() == 0
     assert q.r.pttl(q.key("hold")) == -2
+
+
+def test_what_the_provider_says_is_left_is_left_here_too(q):
+    """Somebody else uses the same key."""
+    route = [("openai/gpt", "rpm", 10, 1), ("openai/gpt", "tpm", 1000, 100, "usage")]
+    first = q.one(id="a")
+    assert first.permit(route) == [1]
+    first.settle(used=(20, 0, 10), left=(3, 400))
+    assert (q.used("openai/gpt", "rpm"), q.used("openai/gpt", "tpm")) == (7, 600)
+    second = q.one(id="b")
+    assert second.permit(route) == [1]
+    second.settle(used=(20, 0, 10), left=(9, 900))
+    assert (q.used("openai/gpt", "rpm"), q.used("openai/gpt", "tpm")) == (8, 630), "more than we thought is no reason to believe it"
+    third, fourth = q.one(id="c"), q.one(id="d")
+    assert third.permit(route) == [1]
+    third.settle(used=(20, 0, 10), left=(0, -1))
+    assert q.used("openai/gpt", "rpm") == 10
+    assert fourth.permit(route)[0] == 0
+
+
+def test_a_provider_that_always_says_0_is_not_believed(q):
+    route = [("openai/gpt", "rpm", 10, 1)]
+    for n in range(3):
+        job = q.one(id=f"j{n}")
+        assert job.permit(route) == [1], "the route does not rest"
+        job.settle(used=(20, 0, 10), left=(0, 0))
+    assert q.used("openai/gpt", "rpm") == 3
+
+
+def test_what_is_told_of_one_model_says_nothing_about_the_provider(q):
+    rules = [("openai", "rpm", 1000, 1)]
+    job = q.one(id="a")
+    assert job.permit(rules) == [1]
+    job.settle(used=(20, 0, 10), left=(3, 400))
+    assert q.used("openai", "rpm") == 1
+
+
+def test_retries_take_at_most_a_tenth_of_a_minute_s_calls_beyond_twenty(q):
+    """Of 40 calls 20 + 4."""
+    def ask(n, retry):
+        job = q.one(id=f"{n}-{retry}")
+        verdict = job.permit(retry=retry)
+        if verdict == [1]:
+            job.settle("failed")
+        return verdict
+
+    q.clock.go(60000 - q.clock.ms % 60000)
+    assert all(ask(n, 0) == [1] for n in range(40))
+    retries = [ask(n, 1) for n in range(40)]
+    given = sum(verdict == [1] for verdict in retries)
+    assert given == 27, "20, and a tenth of all 67"
+    scope, kind, used, limit = retries[-1][2:]
+    assert (scope, kind, int(used)) == ("openai/gpt", "retries", 27) and int(limit) <= 27
+    assert q.clock.ms < retries[-1][1] <= q.clock.ms + 2000
+    q.clock.go(60000)
+    assert ask("later", 1) == [1], "another minute, another budget"

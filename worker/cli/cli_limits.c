@@ -118,11 +118,16 @@ static const char *cause_of(struct view *v, const char *scope)
 	return worst;
 }
 
-/* When a window has room for one more, or a budget begins anew. 0: now, or when a slot becomes free. */
-static double room_of(struct view *v, const char *scope, const struct limit_rule *rule)
+/* When there is room for one more; 0: now, or, of a budget without a period, when somebody raises it. Of slots
+ * that are all taken it is when the first one is free at the latest, if nobody renews it. */
+static double room_of(struct view *v, const char *scope, const struct limit_rule *rule, double left)
 {
-	if (is_money(rule->kind) || rule->kind == LIMIT_CONCURRENCY)
+	if (rule->kind == LIMIT_SOFT || (left > 0 && is_money(rule->kind)))
 		return 0;
+	if (rule->kind == LIMIT_BUDGET)
+		return (double)rule->ends_ms;
+	if (rule->kind == LIMIT_CONCURRENCY)
+		return left > 0 ? 0 : find(v, SLOTS, 3, scope, NULL, 2);
 	return fmax(0, find(v, ROOMS, 3, scope, limit_kind_word(rule->kind), 2));
 }
 
@@ -130,7 +135,7 @@ static void add_line(struct view *v, const char *scope, const struct limit_rule 
 {
 	double unit = is_money(rule->kind) ? 1e9 : 1;
 	cJSON *line = json_object(v->a);
-	double used;
+	double used, left;
 
 	if (is_money(rule->kind)) {
 		used = budget_part(v, scope, rule, SPENT) + budget_part(v, scope, rule, RESERVED) +
@@ -146,10 +151,11 @@ static void add_line(struct view *v, const char *scope, const struct limit_rule 
 	json_set_text(v->a, line, "limit", limit_kind_name(rule->kind));
 	json_set_number(v->a, line, "used", (used < 0 ? 0 : used) / unit);
 	json_set_number(v->a, line, "of", (double)rule->limit / unit);
-	json_set_number(v->a, line, "remaining",
-			fmax(0, (double)rule->limit / unit - fmax(0, used) / unit));
+	left = fmax(0, (double)rule->limit - fmax(0, used));
+	json_set_number(v->a, line, "remaining", left / unit);
 	json_set_number(v->a, line, "factor", factor_of(v, scope));
-	json_set_number(v->a, line, "roomAtMs", fmax(rest_of(v, scope), room_of(v, scope, rule)));
+	json_set_number(v->a, line, "roomAtMs",
+			fmax(rest_of(v, scope), room_of(v, scope, rule, left)));
 	json_set_text(v->a, line, "rests", cause_of(v, scope));
 	json_set_number(v->a, line, "endsMs", (double)rule->ends_ms);
 	json_push(v->lines, line);
@@ -184,6 +190,7 @@ static void print_lines(struct view *v)
 		double used = json_get_number(line, "used", 0), of = json_get_number(line, "of", 0);
 		uint64_t ends = (uint64_t)json_get_number(line, "endsMs", 0);
 		bool is_usd = strstr(json_get_text(line, "limit"), "Usd") != NULL;
+		bool is_budget = strcmp(json_get_text(line, "limit"), "budgetUsd") == 0;
 		uint64_t room = (uint64_t)json_get_number(line, "roomAtMs", 0);
 		char text[3][32];
 
@@ -195,7 +202,11 @@ static void print_lines(struct view *v)
 			      text[0], text[1], text[2],
 			      arena_printf(v->a, "%.0f %%", of > 0 ? 100 * used / of : 100),
 			      arena_printf(v->a, "%.2f", json_get_number(line, "factor", 1)),
-			      room ? cli_time(v->a, room) : "now", cli_time(v->a, ends), NULL);
+			      room ? cli_time(v->a, room)
+			      : json_get_number(line, "remaining", 0) > 0 || !is_budget
+				      ? "now"
+				      : "when it is raised",
+			      cli_time(v->a, ends), NULL);
 	}
 	cli_table_print(&t);
 	if (t.rows == 0)

@@ -1,7 +1,7 @@
 -- calls.lua: calls to providers, as the scripts keep them.
 
 -- What a call reserved: job, name, cost expected and at most, when it is certainly over, scopes whose slot it
--- has, windows as scope, kind, bucket (0: held until it is over), amount, ...; budgets. Amounts of money are
+-- has, windows as scope, kind, bucket (0: held until it is over), amount, limit, ...; budgets. Amounts of money are
 -- texts. reaped: its owner was taken for dead.
 local function permit_write(permit, job, name, cost, most, ends, slots, windows, budgets)
   call('SET', K('p:' .. permit), cmsgpack.pack(job, name, cost, most, ends, slots, windows, budgets))
@@ -22,17 +22,17 @@ local function permit_reaped(permit, p)
 end
 
 -- What a route has had: calls and retries of a minute, and for the circuit breaker since when how many calls were
--- judged and how many of them failed.
+-- judged and how many of them failed; told: it has told us of something left.
 local function traffic_read(packed)
-  local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0}
+  local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0}
   if packed then
-    t.minute, t.calls, t.retries, t.since, t.judged, t.failed = cmsgpack.unpack(packed)
+    t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told = cmsgpack.unpack(packed)
   end
   return t
 end
 
 local function traffic_packed(t)
-  return cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed)
+  return cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told)
 end
 
 -- What was used today: by route or flow calls, tokens in, of those cached, tokens out, nano-dollars, hits and misses

@@ -95,6 +95,7 @@ end
 
 -- A call above the whole limit is let through alone: else it would never go.
 local function check_window(scope, kind, limit, amount, is_held)
+  local whole = limit
   if weather[2] and (scope == provider or scope == route) then
     limit = math.max(1, math.floor(limit * tonumber(weather[2])))
   end
@@ -105,7 +106,7 @@ local function check_window(scope, kind, limit, amount, is_held)
     refuse(window_room_at(w, used + amount - limit), scope, kind, used, limit)
   end
   note_scope(scope, w.is_new)
-  windows[#windows + 1] = {w, bucket, amount, scope, kind}
+  windows[#windows + 1] = {w, bucket, amount, scope, kind, whole}
 end
 
 local function check_slots(scope, limit)
@@ -191,6 +192,7 @@ for _, w in ipairs(windows) do
   holds[#holds + 1] = w[5]
   holds[#holds + 1] = w[2] or 0 -- 0: held until it is over
   holds[#holds + 1] = w[3]
+  holds[#holds + 1] = w[6]
 end
 for _, scope in ipairs(slots) do
   call('ZADD', K('cs:' .. scope), lease_end, permit)

@@ -31,16 +31,35 @@ local function really_used(kind, held)
   return kind == 'itpm' and math.max(0, input - cached) or kind == 'otpm' and output or input + output
 end
 
+local requests_left, tokens_left = tonumber(ARGV[18]), tonumber(ARGV[19])
+local LEFT = {rpm = requests_left, tpm = tokens_left}
+
+-- The provider counts more than we know of: somebody else uses the same key. What it says is left is left here, too.
+-- Only of a window of the very route: what it tells is about a model.
+local function believe_provider(list)
+  for i = 1, #list, 5 do
+    local left = LEFT[list[i + 1]] or -1
+    if list[i] == route and left >= 0 then
+      local bucket = bucket_at(list[i + 1], now)
+      local w = window_open(route, list[i + 1], bucket)
+      local more = list[i + 4] - w.used - w.held - left
+      if more > 0 then
+        window_put(w, bucket, more)
+      end
+    end
+  end
+end
+
 -- What counts when it is used goes to this moment. What came to the provider's door later than it was
 -- admitted (a new connection, a busy machine): its minute begins there.
 local function settle_windows(list)
-  for i = 1, #list, 4 do
+  for i = 1, #list, 5 do
     local scope, kind, bucket, held = list[i], list[i + 1], list[i + 2], list[i + 3]
     if bucket == 0 and p.reaped then
       window_move(scope, kind, bucket_at(kind, p.ends), held, bucket_at(kind, now), really_used(kind, held))
     elseif bucket == 0 then
       window_release(scope, kind, held, really_used(kind, held), bucket_at(kind, now))
-    elseif late_ms > IN_TIME_MS and late_ms < 60000 then
+    elseif not p.reaped and late_ms > IN_TIME_MS and late_ms < 60000 then
       window_move(scope, kind, bucket, held, bucket + math.ceil(late_ms / WINDOWS[kind][2]))
     end
   end
@@ -242,14 +261,20 @@ local function look_at_route()
   else
     judge_route(traffic, r[4], r[5], r[6])
   end
+  if requests_left > 0 or tokens_left > 0 then
+    traffic.told = 1 -- one that always says 0, as some do, does not know
+  end
   call('HSET', rl, 'c', traffic_packed(traffic))
   if rate_limited then
     slow_down(r[1], r[2])
   elseif r[1] and now - number(r[2]) > 60000 then
     speed_up(r[1])
   end
-  if not rate_limited and (ARGV[18] == '0' or ARGV[19] == '0') then -- none left, says the provider
-    call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
+  if not rate_limited and traffic.told == 1 then
+    believe_provider(p.windows)
+    if requests_left == 0 or tokens_left == 0 then
+      call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
+    end
   end
   if not r[3] then
     call('PEXPIRE', rl, DAY)

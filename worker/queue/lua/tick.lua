@@ -54,7 +54,7 @@ local function reap_job(id, lease_end)
 end
 
 -- The owner of a call is taken for dead: its slots are free, what it held of windows counts until the call is
--- certainly over and a window longer, its money may have been spent.
+-- certainly over and a window longer, what it took of them counts from later on, its money may have been spent.
 local function reap_permit(permit)
   local p = permit_read(permit)
   call('ZREM', K('px'), permit)
@@ -64,10 +64,13 @@ local function reap_permit(permit)
   for _, scope in ipairs(p.slots) do
     call('ZREM', K('cs:' .. scope), permit)
   end
-  for i = 1, #p.windows, 4 do
-    if p.windows[i + 2] == 0 then
-      local kind, held = p.windows[i + 1], p.windows[i + 3]
-      window_release(p.windows[i], kind, held, held, bucket_at(kind, p.ends))
+  for i = 1, #p.windows, 5 do
+    local scope, kind, bucket, held = p.windows[i], p.windows[i + 1], p.windows[i + 2], p.windows[i + 3]
+    if bucket == 0 then
+      window_release(scope, kind, held, held, bucket_at(kind, p.ends))
+    else -- nobody tells any more when it came to the provider's door: while its owner lived, at the latest
+      local latest = math.min(now, bucket * WINDOWS[kind][2] + lease_ms)
+      window_move(scope, kind, bucket, held, bucket_at(kind, latest))
     end
   end
   for _, budget in ipairs(p.budgets) do

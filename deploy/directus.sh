@@ -4,6 +4,7 @@
 #   directus.sh install [VERSION]        installs into the cache (3 to 4 minutes, once); prints the path
 #   directus.sh extension                builds the extension beside this script (1 minute, again after a change); prints the path
 #   directus.sh node                     prints the path of the Node that all of it runs with
+#   directus.sh npm DIR                  installs what DIR/package.json names, with that Node
 #   directus.sh start DIR [VERSION]      runs an instance whose whole state is in DIR; prints its address
 #   directus.sh stop DIR                 ends it and its PostgreSQL; the data stays
 #   directus.sh remove DIR               stop, and the data is gone
@@ -319,11 +320,12 @@ enter() { # enter DIR, which is made if `start` wants it
 
 [ $# -ge 1 ] || usage
 COMMAND=$1
-case $COMMAND in install | extension | start | node) install_node ;; esac
+case $COMMAND in install | extension | start | node | npm) install_node ;; esac
 case "$COMMAND:$#" in
 	install:1 | install:2) install "${2:-12.4.0}" ;;
 	extension:1) extension ;;
 	node:1) echo "$NODE" ;;
+	npm:2) cd "$2" && npm_install >&2 ;;
 	start:2 | start:3) enter "$2" && start "${3:-12.4.0}" ;;
 	stop:2) enter "$2" && stop ;;
 	remove:2) enter "$2" && remove ;;

@@ -9,27 +9,22 @@ import subprocess
 
 import pytest
 
+import npm
 from directus import ADMIN_EMAIL, ADMIN_PASSWORD, SCRIPT, VERSION
 from processes import wait_for
 
-CACHE = pathlib.Path(os.environ.get("FLOW_WORKER_CACHE", pathlib.Path.home() / ".cache/flow-worker")) / "browser"
-PLAYWRIGHT = "1.61.0"
-
 
 @pytest.fixture(scope="module")
-def node():
-    """A Node that has playwright-core beside studio.mjs."""
+def walk():
+    """Playwright's folder with studio.mjs in it."""
     subprocess.run([SCRIPT.parent / "packages", "browser"], check=True, capture_output=True)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "package.json").write_text(json.dumps({"type": "module", "dependencies": {"playwright-core": PLAYWRIGHT}}))
-    if not (CACHE / "node_modules/playwright-core/package.json").exists():
-        subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=CACHE, check=True, capture_output=True)
-    (CACHE / "studio.mjs").write_text((pathlib.Path(__file__).parent / "studio.mjs").read_text())
-    return subprocess.run([SCRIPT, "node"], check=True, capture_output=True, text=True).stdout.strip()
+    folder = npm.installed("browser", {"playwright-core": "1.61.0"})
+    (folder / "studio.mjs").write_text((pathlib.Path(__file__).parent / "studio.mjs").read_text())
+    return folder / "studio.mjs"
 
 
 @pytest.mark.skipif(not VERSION.startswith("12."), reason="the walk knows the Studio of Directus 12")
-def test_a_flow_is_built_in_the_studio_and_fills_an_article(directus, admin, simulator, connected, node, tmp_path):
+def test_a_flow_is_built_in_the_studio_and_fills_an_article(directus, admin, simulator, connected, walk, tmp_path):
     simulator.answer("A loaf that keeps.", contains="Sourdough")
     connected()
     flow = admin.post("/flows", {
@@ -37,7 +32,7 @@ def test_a_flow_is_built_in_the_studio_and_fills_an_article(directus, admin, sim
         "options": {"type": "action", "scope": ["items.create"], "collections": ["articles"]}})["id"]
     shots = pathlib.Path(os.environ.get("FLOW_WORKER_SCREENSHOTS", tmp_path))
     done = subprocess.run(
-        [node, CACHE / "studio.mjs", directus.url, flow, shots], text=True, capture_output=True, timeout=600,
+        [npm.node(), walk, directus.url, flow, shots], text=True, capture_output=True, timeout=600,
         env={**os.environ, "ADMIN_EMAIL": ADMIN_EMAIL, "ADMIN_PASSWORD": ADMIN_PASSWORD})
     assert done.returncode == 0, f"{done.stderr}\nscreenshots: {list(shots.glob('*.png'))}"
     assert json.loads(done.stdout.splitlines()[-1]) == {"errors": [], "foreign": []}

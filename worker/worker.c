@@ -150,7 +150,7 @@ static enum task_next read_job(struct task *t)
 	struct error err;
 
 	k->job = job_parse(k->lease->body, k->lease->id, config, &err);
-	if (!k->job)
+	if (!k->job || !job_is_first(k->job, k->lease->filed_ms, config, &err))
 		return finish_refused(k, &err);
 	if (!k->job->is_batch) /* a batch stores its own */
 		lease_drop_body(k->lease);

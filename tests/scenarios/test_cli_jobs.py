@@ -58,7 +58,8 @@ def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
 
 @pytest.mark.parametrize("arguments, message", [
     (["jobs", "retry"], "which jobs?"), (["jobs", "eat"], "expected list, show ID, retry"), (["jobs"], ""),
-    (["jobs", "list", "--limit", "many"], "")])
+    (["jobs", "list", "--limit", "many"], ""), (["jobs", "list", "--state", "done"], "expected ready, active"),
+    (["jobs", "pause", "--route", "a/b", "--tenant", "c"], "not both"), (["jobs", "pause", "job-1"], "take no IDs")])
 def test_wrong_use_is_status_2(filed, flow_worker, arguments, message):
     wrong = flow_worker(*arguments)
     assert wrong.status == 2 and message in wrong.err and wrong.out == ""
@@ -72,6 +73,24 @@ def test_pause_holds_jobs_back_and_resume_lets_them_go(filed, flow_worker):
     assert "paused:tenant:shop" in flow_worker("status").out
     flow_worker("jobs", "resume", "--tenant", "shop")
     assert filed.result("held")["status"] == "done"
+
+
+def test_pause_of_everything_and_of_a_route_hold_what_they_name(queue, simulator, worker, flow_worker):
+    other = {**JOB, "options": {**JOB["options"], "model": "gpt-4.1"}}
+    queue.run(JOB)
+    assert flow_worker("jobs", "pause", "--route", "openai/gpt-4.1-mini").status == 0
+    queue.enqueue(JOB, id="held")
+    wait_for(lambda: queue.client.hget("{flow-worker}:j:held", "state") == "ready", "it is filed")
+    assert queue.run(other)["status"] == "done", "other routes go on"
+    assert not queue.client.exists("{flow-worker}:res:held") and not simulator.ledger(call="held")
+    flow_worker("jobs", "pause")
+    queue.enqueue(other, id="all")
+    wait_for(lambda: queue.client.hget("{flow-worker}:j:all", "state") == "ready", "it is filed")
+    assert "still paused:route:openai/gpt-4.1-mini" in flow_worker("jobs", "resume").out
+    assert queue.result("all")["status"] == "done"
+    assert not queue.client.exists("{flow-worker}:res:held")
+    flow_worker("jobs", "resume", "--route", "openai/gpt-4.1-mini")
+    assert queue.result("held")["status"] == "done"
 
 
 def test_a_running_job_is_cancelled_from_another_process(queue, simulator, worker, flow_worker):

@@ -13,16 +13,17 @@
 enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH };
 
 static const struct cli_option options[] = {
-	[STATE] = {"state",							"STATE", "ready active delayed parked ambiguous next dead quarantined"},
+	[STATE] = {"state",								"STATE",
+		   "ready, active, delayed, parked, ambiguous, next, dead or quarantined"},
 	[ITEM] = {"item", "TEXT", "jobs about an item: \"articles:12\", or a part of it"},
-	[CODE] = {"code",							 "CODE", "jobs that ended with this error"},
-	[BATCH] = {"batch",        "ID", "jobs of a batch"},
-	[TENANT] = {"tenant",							 "NAME", "jobs of a tenant; with pause and resume: only these"},
-	[ROUTE] = {"route",			     "ROUTE", "with pause and resume: only this provider/model"},
-	[LIMIT] = {"limit",							"N", "how many at most; default 50 for list, 20000 else"},
-	[FRESH] = {"fresh",					     NULL,
+	[CODE] = {"code",								 "CODE", "jobs that ended with this error"},
+	[BATCH] = {"batch",                "ID", "jobs of a batch"},
+	[TENANT] = {"tenant",								 "NAME", "jobs of a tenant; with pause and resume: only these"},
+	[ROUTE] = {"route",				     "ROUTE", "with pause and resume: only this provider/model"},
+	[LIMIT] = {"limit",								"N", "how many at most; default 50 for list, 20000 else"},
+	[FRESH] = {"fresh",						     NULL,
 		   "with retry: forget finished steps and answers; they are paid again"},
-	{0						      },
+	{0							      },
 };
 
 /* As list.lua gives them. */
@@ -107,25 +108,39 @@ static cJSON *job_json(struct arena *a, const struct redis_value *row)
 	return json;
 }
 
+/* Of a job that waits for a moment: how long still. */
+static const char *due_text(struct arena *a, const struct redis_value *row, uint64_t now)
+{
+	uint64_t due = (uint64_t)cli_item_number(row, ROW_DUE);
+	const char *state = cli_item_text(a, row, ROW_STATE);
+	bool waits = strcmp(state, "delayed") == 0 || strcmp(state, "parked") == 0 ||
+		     strcmp(state, "ambiguous") == 0;
+
+	return waits && due > now ? cli_duration(a, due - now) : "";
+}
+
 static void print_rows(struct cli_queue *q, const struct redis_value *rows, uint64_t most)
 {
 	struct arena *a = q->arena;
 	uint64_t now = wall_ms();
 	struct cli_table t;
 
-	cli_table_start(&t, a, "ID", "STATE", "AGE", "TENANT", "ROUTE", "LOST", "CODE", "ITEM",
-			NULL);
+	cli_table_start(&t, a, "ID", "STATE", "AGE", "DUE IN", "LANE", "TENANT", "ROUTE", "LOST",
+			"CODE", "ITEM", NULL);
 	for (size_t i = 0; i < rows->count; i++) {
 		const struct redis_value *row = &rows->items[i];
 		uint64_t filed = (uint64_t)cli_item_number(row, ROW_FILED);
 
 		cli_table_row(&t, cli_item_text(a, row, ROW_ID), cli_item_text(a, row, ROW_STATE),
-			      cli_duration(a, now > filed ? now - filed : 0),
-			      cli_item_text(a, row, ROW_TENANT), cli_item_text(a, row, ROW_ROUTE),
-			      cli_item_text(a, row, ROW_LOSSES), cli_item_text(a, row, ROW_CODE),
-			      cli_item_text(a, row, ROW_ITEM), NULL);
+			      cli_duration(a, now > filed ? now - filed : 0), due_text(a, row, now),
+			      cli_item_text(a, row, ROW_LANE), cli_item_text(a, row, ROW_TENANT),
+			      cli_item_text(a, row, ROW_ROUTE), cli_item_text(a, row, ROW_LOSSES),
+			      cli_item_text(a, row, ROW_CODE), cli_item_text(a, row, ROW_ITEM),
+			      NULL);
 	}
 	cli_table_print(&t);
+	if (t.rows == 0)
+		puts("(no job)");
 	if (rows->count >= most)
 		(void)fprintf(stderr, "the first %zu; --limit shows more\n", rows->count);
 }
@@ -428,11 +443,29 @@ static int do_what(struct cli_queue *q)
 			     what);
 }
 
+/* A misspelt state would find nothing, and look as if there were nothing. */
+static bool is_state(const char *state)
+{
+	static const char *const states[] = {"ready",     "active", "delayed", "parked",
+					     "ambiguous", "next",   "dead",    "quarantined"};
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
+}
+
 static int run(struct cli *cli)
 {
 	struct cli_queue q;
+	const char *state = cli_option(cli, STATE);
 	int status;
 
+	if (state && !is_state(state))
+		return cli_wrong_use(cli,
+				     "--state %s: expected ready, active, delayed, parked, "
+				     "ambiguous, next, dead or quarantined",
+				     state);
 	if (!cli_queue_open(&q, cli))
 		return CLI_FAILED;
 	status = do_what(&q);

@@ -172,12 +172,17 @@ static bool read_settings(struct reader *r)
 {
 	struct job *job = r->job;
 	const cJSON *budget = member(r->json, "budget"), *chain = member(r->json, "chain");
+	const cJSON *once = member(r->json, "once");
 	double depth = json_get_number(chain, "depth", 0);
 
 	if (budget && !cJSON_IsObject(budget))
 		return wrong_type(r, "budget", budget, "an object with maxCostUsd, maxTokens");
 	if (chain && (!cJSON_IsObject(chain) || !(depth >= 0 && depth <= DEPTH_MAX)))
 		return wrong_type(r, "chain", chain, "an object with id, depth");
+	if (once && (!json_get_text(once, "id") || !cJSON_IsNumber(json_get(once, "at"))))
+		return wrong_type(r, "once", once, "an object with id, at (ms)");
+	job->once_id = json_get_text(once, "id");
+	job->once_at_ms = (uint64_t)fmax(0, fmin(9e15, json_get_number(once, "at", 0)));
 	job->chain_id = json_get_text(chain, "id");
 	job->depth = (uint32_t)depth;
 	read_chain(r);
@@ -257,6 +262,22 @@ void job_free(struct job *job)
 {
 	if (job)
 		arena_free(job->arena);
+}
+
+bool job_is_first(const struct job *job, uint64_t filed_ms, const struct config *config,
+		  struct error *err)
+{
+	if (!job->once_id)
+		return true;
+	if (strcmp(job->once_id, job->id) != 0)
+		return fail(err, ERR_FORBIDDEN, "the job was made for the id '%.100s' only",
+			    job->once_id);
+	if (filed_ms > job->once_at_ms + config->result_ttl_ms)
+		return fail(err, ERR_FORBIDDEN,
+			    "the job came too long after it was made (RESULT_TTL): the clocks "
+			    "differ, or "
+			    "somebody has put a copy there");
+	return true;
 }
 
 const char *job_tenant(const struct job *job)

@@ -119,7 +119,9 @@ export class Queue {
 	/** The same id again is the same job: safe to repeat. */
 	async enqueue(id: string, job: object, fields: Record<string, string>): Promise<void> {
 		const words = Object.entries(fields).flat();
-		const body = sign(job, this.#settings.secret);
+		// A copy of it under another id, or much later, counts for nothing. With "latest" it may run under another id.
+		const once = this.#settings.secret && fields['dedup_mode'] !== 'latest' ? { once: { id, at: Date.now() } } : {};
+		const body = sign({ ...job, ...once }, this.#settings.secret);
 		await this.#command((redis) => redis.xadd(this.#key('in'), '*', 'body', body, 'id', id, ...words));
 	}
 

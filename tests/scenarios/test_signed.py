@@ -31,6 +31,13 @@ def test_a_copy_of_a_signed_job_is_refused(queue, start_worker, redis):
     assert (late["status"], code(late)) == ("dead", "FORBIDDEN") and "RESULT_TTL" in late["error"]["message"]
 
 
+def test_a_signed_job_that_waited_at_the_door_while_no_worker_was_there_is_run(queue, start_worker, redis):
+    long_ago = int(time.time() * 1000) - 600_000
+    redis.client.xadd("{flow-worker}:in", {"id": "job-1", "body": signed("job-1", at=long_ago)}, id=f"{long_ago}-0")
+    start_worker(WORKER_JOB_SECRET=SECRET, RESULT_TTL="60s")
+    assert queue.result("job-1")["status"] == "done"
+
+
 def test_a_member_that_is_changed_breaks_the_signature_and_one_without_once_counts_as_before(queue, start_worker):
     start_worker(WORKER_JOB_SECRET=SECRET)
     forged = queue.run(signed("job-1").replace("job-1", "job-2"), id="job-2")

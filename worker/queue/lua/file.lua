@@ -78,11 +78,17 @@ local function is_duplicate_of(first, id, h)
   count('duplicate')
 end
 
+-- When it came to the door, which may be long ago: no worker was alive.
+local function came_at(stream_id)
+  local ms = tonumber(stream_id:match('^%d+'))
+  return ms <= now and ms > now - 30 * DAY and string.format('%.0f', ms) or now_text
+end
+
 local function create(id, h, e, state)
   local j = {state = state, lane = e.lane, route = e.route, tenant = e.tenant, batch = h.batch, item = e.item,
     reply = h.reply_to, dedup = h.dedup, seq = next_seq()}
   local set = {'state', state, 'lane', j.lane, 'route', j.route, 'tenant', j.tenant, 'seq', j.seq,
-    'fence', '0', 'filed', now_text, 'max', h.max or '10'}
+    'fence', '0', 'filed', e.came, 'max', h.max or '10'}
   for name, value in pairs({reply = h.reply_to, dedup = h.dedup, batch = h.batch, item = e.item}) do
     if value ~= '' then
       set[#set + 1] = name
@@ -167,7 +173,7 @@ for i = FIRST, #ARGV, EACH do
     local id = (h.id or '') ~= '' and h.id or ARGV[i]
     if not is_known(id, h) then
       file(id, h, {tenant = ARGV[i + 1], lane = ARGV[i + 2], route = ARGV[i + 3], item = ARGV[i + 4],
-        code = ARGV[i + 5], result = ARGV[i + 6]})
+        code = ARGV[i + 5], result = ARGV[i + 6], came = came_at(ARGV[i])})
     end
     gone[#gone + 1] = ARGV[i]
   end

@@ -201,10 +201,10 @@ class Bench:
     def stop(self):
         for reader in self.readers:
             reader.is_over = True
-        for worker in getattr(self, "workers", []):
-            worker.stop()
-        self.simulator.stop()
         self.directus.remove()
+        for worker in getattr(self, "workers", []):
+            worker.kill()  # what it has not written is of no use any more
+        self.simulator.process.kill()
         self.redis.stop()
 
 
@@ -259,7 +259,9 @@ def main():
         try:
             bench.run()
         except KeyboardInterrupt:  # what there is by then
-            bench.phases["B"] = bench.phases["B"][:len(bench.phases["A"]) - 1]
+            bench.phases["B"] = bench.phases["B"][:max(0, len(bench.phases["A"]) - 1)]
+            if not bench.phases["B"]:
+                return 1
         return 0 if tell(bench) <= GOAL else 1
     finally:
         bench.stop()

@@ -343,6 +343,7 @@ void queue_free(struct queue *q)
 	queue_stop_claiming(q);
 	q->is_closed = true;
 	timeout_stop(q->loop, &q->claim_timer);
+	timeout_stop(q->loop, &q->tick_timer); /* run_loop() may not come to it */
 	lease_close(q);
 	door_close(q);
 	if (q->is_open && redis_is_connected(q->redis)) {

@@ -67,6 +67,7 @@ void redis_end_all(struct command_list *list, enum error_code code, const char *
 	struct redis_command *cmd;
 
 	while ((cmd = TAILQ_FIRST(list))) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has left the list, which the analyser does not see */
 		if (cmd->call)
 			(void)fail(&cmd->call->call.err, code, "redis command %s: %s", cmd->name,
 				   why);
@@ -126,7 +127,7 @@ void redis_send_waiting(struct redis *r)
 	struct redis_command *cmd;
 
 	while ((cmd = TAILQ_FIRST(&r->waiting)))
-		send_command(cmd);
+		send_command(cmd); /* NOLINT(clang-analyzer-unix.Malloc): as above */
 }
 
 static void cancel_command(struct call *c)

@@ -325,6 +325,13 @@ static const char *rights(struct doctor *d, size_t count)
 	return line;
 }
 
+static void tell_refused(struct doctor *d, size_t count, const char *refused, bool keys,
+			 bool channels)
+{
+	doctor_bad(d, rights(d, count), "the user may not%s%s: %s", keys ? " touch the keys" : "",
+		   channels ? " use the channels" : "", refused);
+}
+
 static void check_acl(struct doctor *d)
 {
 	const char *refused = "";
@@ -350,9 +357,7 @@ static void check_acl(struct doctor *d)
 				       commands[i]);
 	}
 	if (*refused)
-		doctor_bad(d, rights(d, count), "the user may not%s%s: %s",
-			   keys ? " touch the keys" : "", channels ? " use the channels" : "",
-			   refused);
+		tell_refused(d, count, refused, keys, channels);
 	else
 		doctor_good(d, "all %zu commands are allowed", count);
 }

@@ -179,6 +179,18 @@ static void add_lines(struct view *v, const struct limit_rule *rule)
 		add_line(v, rule->scope, rule);
 }
 
+static const char *room_from(struct view *v, const cJSON *line)
+{
+	uint64_t room = (uint64_t)json_get_number(line, "roomAtMs", 0);
+
+	if (room)
+		return cli_time(v->a, room);
+	return json_get_number(line, "remaining", 0) > 0 ||
+			       strcmp(json_get_text(line, "limit"), "budgetUsd") != 0
+		       ? "now"
+		       : "when it is raised";
+}
+
 static void print_lines(struct view *v)
 {
 	const cJSON *line;
@@ -190,8 +202,6 @@ static void print_lines(struct view *v)
 		double used = json_get_number(line, "used", 0), of = json_get_number(line, "of", 0);
 		uint64_t ends = (uint64_t)json_get_number(line, "endsMs", 0);
 		bool is_usd = strstr(json_get_text(line, "limit"), "Usd") != NULL;
-		bool is_budget = strcmp(json_get_text(line, "limit"), "budgetUsd") == 0;
-		uint64_t room = (uint64_t)json_get_number(line, "roomAtMs", 0);
 		char text[3][32];
 
 		(void)snprintf(text[0], sizeof(text[0]), is_usd ? "%.4f" : "%.0f", used);
@@ -202,11 +212,7 @@ static void print_lines(struct view *v)
 			      text[0], text[1], text[2],
 			      arena_printf(v->a, "%.0f %%", of > 0 ? 100 * used / of : 100),
 			      arena_printf(v->a, "%.2f", json_get_number(line, "factor", 1)),
-			      room ? cli_time(v->a, room)
-			      : json_get_number(line, "remaining", 0) > 0 || !is_budget
-				      ? "now"
-				      : "when it is raised",
-			      cli_time(v->a, ends), NULL);
+			      room_from(v, line), cli_time(v->a, ends), NULL);
 	}
 	cli_table_print(&t);
 	if (t.rows == 0)

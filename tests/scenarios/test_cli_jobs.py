@@ -56,6 +56,18 @@ def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
     assert flow_worker("jobs", "list", "--json").json == []
 
 
+def test_what_waits_for_room_is_not_said_to_wait_for_a_worker(start_worker, queue, flow_worker):
+    start_worker(AI_LIMITS='json:[{"scope":"openai","rpm":1}]')
+    for n in range(3):
+        queue.enqueue(JOB, id=f"job{n}", tenant="shop")
+    status = wait_for(lambda: (found := flow_worker("status", "--json").json)["jobs"]["limited"] == 2 and found, "two wait for the minute")
+    assert status["jobs"]["ready"] == 0
+    [group] = status["waitingForRoom"]
+    assert group["route"] == "openai/gpt-4.1-mini" and group["tenant"] == "shop" and group["jobs"] == 2
+    assert {job["dueMs"] for job in flow_worker("jobs", "list", "--json").json} == {group["untilMs"]}
+    assert "ROUTE WITHOUT ROOM" in flow_worker("status").out
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["jobs", "retry"], "which jobs?"), (["jobs", "eat"], "expected list, show ID, retry"), (["jobs"], ""),
     (["jobs", "list", "--limit", "many"], ""), (["jobs", "list", "--state", "done"], "expected ready, active"),

@@ -114,7 +114,7 @@ static const char *due_text(struct arena *a, const struct redis_value *row, uint
 	uint64_t due = (uint64_t)cli_item_number(row, ROW_DUE);
 	const char *state = cli_item_text(a, row, ROW_STATE);
 	bool waits = strcmp(state, "delayed") == 0 || strcmp(state, "parked") == 0 ||
-		     strcmp(state, "ambiguous") == 0;
+		     strcmp(state, "ambiguous") == 0 || strcmp(state, "ready") == 0;
 
 	return waits && due > now ? cli_duration(a, due - now) : "";
 }

@@ -23,7 +23,20 @@ static const struct cli_option options[] = {
 };
 
 /* As report.lua gives them. */
-enum report { COUNTS, WORKERS, EVER, RECENT, PAUSED, COSTS_BY_DAY, RESTING, LANES, TENANTS };
+enum report {
+	COUNTS,
+	WORKERS,
+	EVER,
+	RECENT,
+	PAUSED,
+	COSTS_BY_DAY,
+	RESTING,
+	LANES,
+	TENANTS,
+	SLEEPING
+};
+/* One of SLEEPING. */
+enum { SLEEP_ROUTE, SLEEP_LANE, SLEEP_TENANT, SLEEP_JOBS, SLEEP_UNTIL, SLEEP_WIDTH };
 
 enum { RECENT_MINUTES = 5, DAYS_MOST = 100, DAY_SECONDS = 86400 };
 
@@ -204,6 +217,7 @@ static void print_counts(struct arena *a, const struct redis_value *counts)
 	} lines[] = {
 		{"door",        "at the door, not filed yet"                },
 		{"ready",       "waiting for a worker"                      },
+		{"limited",     "waiting for room: `flow-worker limits`"    },
 		{"later",       "waiting for a moment (delayed, parked)"    },
 		{"next",        "waiting behind one with the same dedup key"},
 		{"active",      "running"                                   },
@@ -237,6 +251,45 @@ static void print_waiting(struct arena *a, const struct redis_value *report)
 		"\nwaiting by lane: %s\nwaiting by tenant: %s\nthe oldest of them came %s ago\n",
 		numbers_text(a, &report->items[LANES]), numbers_text(a, &report->items[TENANTS]),
 		cli_duration(a, (uint64_t)oldest));
+}
+
+/* Why nothing of theirs runs although workers are free. */
+static void print_sleeping(struct arena *a, const struct redis_value *list)
+{
+	uint64_t now = wall_ms();
+	struct cli_table t;
+
+	if (list->count == 0)
+		return;
+	puts("");
+	cli_table_start(&t, a, "ROUTE WITHOUT ROOM", "LANE", "TENANT", "JOBS", "NEXT IN", NULL);
+	for (size_t i = 0; i + SLEEP_WIDTH <= list->count; i += SLEEP_WIDTH) {
+		uint64_t until = (uint64_t)cli_item_number(list, i + SLEEP_UNTIL);
+
+		cli_table_row(&t, cli_item_text(a, list, i + SLEEP_ROUTE),
+			      cli_item_text(a, list, i + SLEEP_LANE),
+			      cli_item_text(a, list, i + SLEEP_TENANT),
+			      arena_printf(a, "%.0f", cli_item_number(list, i + SLEEP_JOBS)),
+			      cli_duration(a, until > now ? until - now : 0), NULL);
+	}
+	cli_table_print(&t);
+}
+
+static cJSON *sleeping_json(struct arena *a, const struct redis_value *list)
+{
+	cJSON *all = json_array(a);
+
+	for (size_t i = 0; i + SLEEP_WIDTH <= list->count; i += SLEEP_WIDTH) {
+		cJSON *group = json_object(a);
+
+		json_set_text(a, group, "route", cli_item_text(a, list, i + SLEEP_ROUTE));
+		json_set_number(a, group, "lane", cli_item_number(list, i + SLEEP_LANE));
+		json_set_text(a, group, "tenant", cli_item_text(a, list, i + SLEEP_TENANT));
+		json_set_number(a, group, "jobs", cli_item_number(list, i + SLEEP_JOBS));
+		json_set_number(a, group, "untilMs", cli_item_number(list, i + SLEEP_UNTIL));
+		json_push(all, group);
+	}
+	return all;
 }
 
 static void print_workers(struct arena *a, const cJSON *workers)
@@ -323,6 +376,7 @@ static int status(struct cli_queue *q)
 		json_set(a, json, "waitingByLane", numbers_json(a, &report->items[LANES]));
 		json_set(a, json, "waitingByTenant", numbers_json(a, &report->items[TENANTS]));
 		json_set(a, json, "resting", resting_json(a, &report->items[RESTING]));
+		json_set(a, json, "waitingForRoom", sleeping_json(a, &report->items[SLEEPING]));
 		if (costs)
 			json_set(a, json, "costs", books);
 		cli_print_json(a, json);
@@ -331,6 +385,7 @@ static int status(struct cli_queue *q)
 	} else {
 		print_counts(a, &report->items[COUNTS]);
 		print_waiting(a, report);
+		print_sleeping(a, &report->items[SLEEPING]);
 		print_workers(a, workers);
 		print_recent(&report->items[RECENT]);
 		print_dead(&report->items[COUNTS], q->setup.config->queue_dead_max_bytes);

@@ -87,7 +87,7 @@ static void count_resting(struct metrics *m, const struct redis_value *list)
 
 static void reported(struct call *c)
 {
-	static const char *const states[] = {"door",   "ready", "later",
+	static const char *const states[] = {"door",   "ready", "limited",    "later",
 					     "active", "dead",  "quarantined"};
 	struct queue_metrics *q = container_of(c, struct queue_metrics, report.call);
 	const struct redis_value *counts = NULL;

@@ -1,7 +1,7 @@
 -- list: jobs for people.
 -- ARGV: state ('' all), item, code, batch, tenant (each '' any), how many at most
 -- Reply: {how many were looked at, {id, state, lane, route, tenant, code, losses, max, filed ms, due or
---        end ms, batch, item, owner, nano-dollars}, ...}
+--        end ms (of a ready one: until when a limit lets it wait), batch, item, owner, nano-dollars}, ...}
 -- Reads only. Looks at no more than 20,000 jobs; the newest dead and quarantined come first.
 local state, item, code, batch, tenant, at_most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local LOOK_AT = 20000
@@ -22,13 +22,14 @@ local function look(id, at_ms)
   end
 end
 
-local function look_through(key, newest_first, with_time)
+-- at_ms: of all of them; nil: each has its own.
+local function look_through(key, newest_first, at_ms)
   local ids = call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, 0, LOOK_AT, 'WITHSCORES')
   for i = 1, #ids, 2 do
     if #rows >= at_most or looked >= LOOK_AT then
       return
     end
-    look(ids[i], with_time and ids[i + 1] or '0')
+    look(ids[i], at_ms or ids[i + 1])
   end
 end
 
@@ -38,13 +39,14 @@ local STATES_OF = {
 }
 for _, name in ipairs({'lse', 'quar', 'dead', 'dly', 'nxs'}) do
   if state == '' or STATES_OF[name][state] then
-    look_through(K(name), name == 'quar' or name == 'dead', true)
+    look_through(K(name), name == 'quar' or name == 'dead')
   end
 end
 if state == '' or state == 'ready' then
   for _, groups in ipairs({'rdy', 'thr'}) do
-    for _, group in ipairs(call('ZRANGE', K(groups), 0, -1)) do
-      look_through(K('q:' .. group), false, false)
+    local list = call('ZRANGE', K(groups), 0, -1, 'WITHSCORES')
+    for i = 1, #list, 2 do
+      look_through(K('q:' .. list[i]), false, groups == 'thr' and list[i + 1] or '0')
     end
   end
 end

@@ -3,19 +3,31 @@
 -- Reply: counts as name, number, ...; workers as name, heartbeat, ...; counters since ever and of the last
 --        minutes as name, number, ...; what is paused as name, '1', ...; costs as day, {name, number, ...}, ...;
 --        resting routes as route, until ms, factor, why ('', circuit, or credit and what the provider calls it), ...;
---        waiting jobs by lane as lane, number, ...; by tenant as tenant, number, ... (the 20 with most)
+--        waiting jobs by lane as lane, number, ...; by tenant as tenant, number, ... (the 20 with most);
+--        groups that a limit lets sleep as route, lane, tenant, number of jobs, until ms, ... (the 20 that wake first)
 -- Reads only.
 -- With: routes
 local minutes, days = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function waiting()
-  local jobs, groups, oldest, lanes, tenants = 0, 0, now, {}, {}
+  local jobs, limited, groups, oldest, lanes, tenants, sleeping = 0, 0, 0, now, {}, {}, {}
   for _, name in ipairs({'rdy', 'thr'}) do
-    for _, group in ipairs(call('ZRANGE', K(name), 0, 9999)) do
-      local lane, tenant = group:match('^[^|]*|([^|]*)|(.*)$')
+    local list = call('ZRANGE', K(name), 0, 9999, 'WITHSCORES')
+    for i = 1, #list, 2 do
+      local group, until_ms = list[i], tonumber(list[i + 1])
+      local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
       local count = call('ZCARD', K('q:' .. group))
-      jobs = jobs + count
       groups = groups + 1
+      if name == 'thr' and until_ms > now then
+        limited = limited + count
+        if #sleeping < 100 then
+          for _, word in ipairs({route, lane, tenant, count, until_ms}) do
+            sleeping[#sleeping + 1] = word
+          end
+        end
+      else
+        jobs = jobs + count
+      end
       lanes[lane] = (lanes[lane] or 0) + count
       tenants[tenant] = (tenants[tenant] or 0) + count
       local first = minutes > 0 and call('ZRANGE', K('q:' .. group), 0, 0)[1]
@@ -24,7 +36,7 @@ local function waiting()
       end
     end
   end
-  return jobs, groups, now - oldest, lanes, tenants
+  return jobs, limited, groups, now - oldest, lanes, tenants, sleeping
 end
 
 -- The names with the largest numbers, as name, number, ...
@@ -103,10 +115,10 @@ for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
   costs[#costs + 1] = day
   costs[#costs + 1] = used_on(day)
 end
-local jobs, groups, oldest_ms, lanes, tenants = waiting()
+local jobs, limited, groups, oldest_ms, lanes, tenants, sleeping = waiting()
 local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]
-local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'groups', groups, 'oldestMs', oldest_ms, 'next', call('ZCARD', K('nxs')), 'later', call('ZCARD', K('dly')),
+local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'limited', limited, 'groups', groups, 'oldestMs', oldest_ms, 'next', call('ZCARD', K('nxs')), 'later', call('ZCARD', K('dly')),
   'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'deadBytes', number(call('GET', K('kept')) or nil), 'deadSeen', call('ZCARD', K('seen')), 'quarantined', call('ZCARD', K('quar')),
   'calls', call('ZCARD', K('px')), 'doorAgeMs', oldest and now - tonumber(oldest[1]:match('^%d+')) or 0}
 return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting(), largest(lanes, 3),
-  largest(tenants, 20)}
+  largest(tenants, 20), sleeping}

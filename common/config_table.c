@@ -64,7 +64,7 @@ static const struct config_variable directus_variables[] = {
 	 .by_default = "8", .min = 1, .max = 256,
 	 .help = "Requests to Directus at the same time, at most; fewer while it is slow"},
 	{.name = "DIRECTUS_BULK_SHARE", .type = CONFIG_NUMBER, .offset = AT(directus_bulk_share),
-	 .by_default = "5", .min = 1, .max = 25600,
+	 .by_default = "10", .min = 1, .max = 25600,
 	 .help = "Percent of the time in which Directus works for batches and other bulk jobs (lane 2) "
 		 "of all workers; more is faster, and slows the site down; above 100: several requests "
 		 "at a time"},

@@ -29,7 +29,7 @@ struct directus;
 struct directus_extension;
 struct directus_keys;
 
-enum { DIRECTUS_BULK_SHARE = 5 };
+enum { DIRECTUS_BULK_SHARE = 10 };
 
 struct directus_options {
 	const char *url;      /* without a slash at the end */

@@ -44,13 +44,14 @@ def outages(parts, s, t):
 
 
 def away(number, redis, proxy, queue, meanwhile):
-    """One outage of one of three kinds. -> ids of jobs that came in meanwhile, and when Redis was back."""
-    ids = [queue.enqueue(ASK) for _ in range(10)] if number % 3 == 2 else []
+    """One outage of one of three kinds. -> ids of jobs that nobody had claimed before, and when Redis was back."""
+    ids = []
     (proxy.refuse, proxy.blackhole, redis.kill)[number % 3]()
     meanwhile()
     if number % 3 == 2:
         redis.start()
         back = now_ms()
+        ids += [queue.enqueue(ASK) for _ in range(10)]
     else:
         ids += [queue.enqueue(ASK) for _ in range(10)]
         back = now_ms()

@@ -6,8 +6,9 @@
  *
  * Commands go out in the order in which they were started, without waiting for each other's replies.
  * While there is no connection, commands wait for one up to their timeout. A command whose reply
- * does not come in time ends with ERR_TIMEOUT and takes the connection down with it, since Redis'
- * replies have no number: all others under way end with ERR_REDIS. They may or may not have been
+ * does not come in time ends with ERR_TIMEOUT. Where so much time has gone by since it was sent, it
+ * takes the connection down with it, since Redis' replies have no number: all others under way end
+ * with ERR_REDIS. They may or may not have been
  * carried out, so only what is safe to repeat may be sent.
  *
  *   ERR_REDIS    an error reply (err.detail is its first word: "NOSCRIPT", "OOM", "READONLY", ...),

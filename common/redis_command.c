@@ -3,8 +3,9 @@
  * Commands wait while the connection is not up, then go out in their order; their replies come in
  * the same order, so the first command in `sent` is the one that the next reply belongs to. What
  * the replicas have to have, too, is `answered` then, until a WAIT that was sent after its reply. A
- * cancelled command stays in `sent` without its call until then, and keeps its timeout: a server
- * that has fallen silent is noticed all the same. */
+ * command whose call has ended before (cancelled, or its time was over soon after it was sent) stays
+ * in `sent` without its call until then, and keeps a timeout: a server that has fallen silent is
+ * noticed all the same. */
 #include "common/redis.h"
 
 #include "common/loop.h"
@@ -30,6 +31,7 @@ struct redis_command {
 	struct arena *arena;
 	struct timeout timeout;
 	uint32_t timeout_ms;
+	uint64_t sent_ms; /* when it was put into `sent` */
 	struct str bytes;
 	const struct redis_script *script; /* sent as EVALSHA: EVAL may have to follow */
 	bool said_source;                  /* EVAL has followed */
@@ -77,10 +79,39 @@ void redis_end_all(struct command_list *list, enum error_code code, const char *
 
 /* ---- the start ---- */
 
+static void command_timed_out(struct timeout *t);
+
+/* Its call's time is over, but the server has not had that long to answer: a command may have waited
+ * for the connection all the while. That is no reason to lose the connection; its reply is awaited
+ * without the call. */
+static void end_call_early(struct redis_command *cmd, uint64_t since_sent)
+{
+	struct redis *r = cmd->redis;
+	struct redis_call *call = cmd->call;
+
+	if (call)
+		(void)fail(
+			&call->call.err, ERR_TIMEOUT,
+			"redis command %s: no answer within %u ms; it could be sent only %" PRIu64
+			" ms ago",
+			cmd->name, cmd->timeout_ms, since_sent);
+	if (cmd->list != &r->sent) {
+		end_command(cmd); /* its reply is there */
+		return;
+	}
+	cmd->call = NULL;
+	timeout_start(r->loop, &cmd->timeout, cmd->timeout_ms - since_sent, command_timed_out);
+	if (call) {
+		call->command = NULL;
+		call_end(&call->call);
+	}
+}
+
 static void command_timed_out(struct timeout *t)
 {
 	struct redis_command *cmd = container_of(t, struct redis_command, timeout);
 	struct redis *r = cmd->redis;
+	uint64_t since_sent = loop_now(r->loop) - cmd->sent_ms;
 	struct error err;
 
 	if (cmd->list == &r->waiting) {
@@ -88,6 +119,10 @@ static void command_timed_out(struct timeout *t)
 			   "redis command %s: no connection within %u ms%s%s", cmd->name,
 			   cmd->timeout_ms, r->error.code ? ": " : "", r->error.text);
 		end_command(cmd);
+		return;
+	}
+	if (since_sent < cmd->timeout_ms) {
+		end_call_early(cmd, since_sent);
 		return;
 	}
 	(void)fail(&err, ERR_REDIS, "redis did not answer %s within %u ms", cmd->name,
@@ -119,6 +154,7 @@ static void send_command(struct redis_command *cmd)
 		end_command(cmd);
 		return;
 	}
+	cmd->sent_ms = loop_now(r->loop);
 	move_command(cmd, &r->sent);
 }
 
@@ -285,6 +321,7 @@ static bool send_source(struct redis *r, struct redis_command *cmd)
 	if (!sent)
 		return false;
 	cmd->said_source = true;
+	cmd->sent_ms = loop_now(r->loop);
 	move_command(cmd, &r->sent);
 	return true;
 }

@@ -204,6 +204,54 @@ TEST(silence_is_noticed_and_what_waits_goes_on_when_it_ends)
 	redis_server_stop(&s);
 }
 
+/* Each piece takes 300 ms: the greeting's answer is there, and the command goes out, after 600 ms; its
+ * own reply comes after 1200. */
+TEST(a_command_that_waited_for_the_connection_does_not_take_it_down_with_it)
+{
+	struct redis_server s;
+	struct proxy p;
+	struct rig g;
+
+	(void)state;
+	redis_server_start(&s, NULL);
+	proxy_start(&p, &s);
+	proxy_say(&p, "delay 300");
+	rig_open(&g, &(struct redis_options){.url = p.url});
+	start(&g, 950, "INCR", "n");
+	run(&g);
+	assert_failed(&g.calls[0], ERR_TIMEOUT,
+		      "INCR: no answer within 950 ms; it could be sent only");
+	assert_reply(say(&g, "GET", "n"), "1"); /* the other's reply was not taken for its own */
+	assert_int_equal(g.lost, 0);
+	rig_close(&g);
+	proxy_stop(&p);
+	redis_server_stop(&s);
+}
+
+TEST(silence_after_a_command_that_waited_for_the_connection_is_noticed)
+{
+	struct redis_server s;
+	struct proxy p;
+	struct rig g;
+
+	(void)state;
+	redis_server_start(&s, NULL);
+	proxy_start(&p, &s);
+	proxy_say(&p, "delay 300");
+	rig_open(&g, &(struct redis_options){.url = p.url});
+	start(&g, 950, "INCR", "n");
+	run_until_made(&g, 1);
+	proxy_say(&p, "blackhole");
+	run(&g);
+	assert_failed(&g.calls[0], ERR_TIMEOUT, "it could be sent only");
+	assert_int_equal(g.lost, 0);
+	run_until_lost(&g, 1);
+	assert_non_null(strstr(g.why.text, "did not answer INCR within 950 ms"));
+	rig_close(&g);
+	proxy_stop(&p);
+	redis_server_stop(&s);
+}
+
 TEST(a_slow_connection_keeps_the_order)
 {
 	struct redis_server s;
@@ -235,6 +283,8 @@ int main(void)
 		ENTRY(an_error_that_is_none_of_the_connection_leaves_it_alone),
 		ENTRY(a_reply_that_is_cut_is_no_reply),
 		ENTRY(silence_is_noticed_and_what_waits_goes_on_when_it_ends),
+		ENTRY(a_command_that_waited_for_the_connection_does_not_take_it_down_with_it),
+		ENTRY(silence_after_a_command_that_waited_for_the_connection_is_noticed),
 		ENTRY(a_slow_connection_keeps_the_order),
 	};
 

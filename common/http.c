@@ -13,21 +13,17 @@
 #include "common/address.h"
 #include "common/buf.h"
 #include "common/crashpoint.h"
+#include "common/http_head.h"
 #include "common/http_host.h"
+#include "common/http_tell.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-enum {
-	LAST_WORDS_MS = 1000,
-	CONNECT_MS = 10 * 1000,
-	HEADERS_MAX_BYTES = 64 * 1024,
-	HEADERS_MAX = 256
-};
+enum { CONNECT_MS = 10 * 1000 };
 
 struct http {
 	struct loop *loop;
@@ -39,18 +35,7 @@ struct http {
 	struct transfer *spare;
 	unsigned under_way;
 	bool inside_curl; /* a callback of curl's has called somebody else */
-	struct told *told;
-	struct timeout last_words;
-	bool is_closing;
-};
-
-/* An exchange that nobody waits for. */
-struct told {
-	struct http_call call;
-	struct http_request request;
-	struct http *http;
-	struct arena *arena;
-	struct told *next, **link;
+	struct tells tells;
 };
 
 struct transfer {
@@ -68,8 +53,7 @@ struct transfer {
 	uint64_t sent_at_ms;
 	struct error why; /* what our callbacks stopped it for */
 	struct buf body;
-	struct http_header *headers;
-	size_t header_count, header_bytes;
+	struct http_head head;
 	char curl_text[CURL_ERROR_SIZE];
 	struct transfer *next;
 };
@@ -89,6 +73,7 @@ struct http *http_new(struct loop *l, const struct http_options *options)
 		abort();
 	h->loop = l;
 	h->sockets = sockets_new(l);
+	h->tells = (struct tells){.http = h, .loop = l};
 	h->hosts = (struct hosts){.loop = l, .sockets = h->sockets, .ended = transfer_over};
 	h->denied = deny_list_new(options->deny_list ? options->deny_list : DENY_LIST_DEFAULT,
 				  &h->denied_error);
@@ -97,77 +82,16 @@ struct http *http_new(struct loop *l, const struct http_options *options)
 	return h;
 }
 
-static void told(struct call *c)
-{
-	struct told *t = container_of(c, struct told, call.call);
-	struct http *h = t->http;
-
-	*t->link = t->next;
-	if (t->next)
-		t->next->link = t->link;
-	arena_free(t->arena);
-	if (!h->told && h->is_closing)
-		loop_stop(h->loop);
-}
-
-static const struct http_header *copy_headers(const struct http_header *from, struct arena *a)
-{
-	struct http_header *to;
-	size_t count = 0;
-
-	while (from && from[count].name)
-		count++;
-	to = arena_array(a, struct http_header, count + 1);
-	for (size_t i = 0; i < count; i++) {
-		to[i].name = arena_strdup(a, from[i].name);
-		to[i].value = from[i].value ? arena_strdup(a, from[i].value) : NULL;
-	}
-	return to;
-}
-
 void http_tell(struct http *h, const struct http_request *req)
 {
-	struct arena *a = arena_new();
-	struct told *t = arena_make(a, struct told);
-
-	t->http = h;
-	t->arena = a;
-	t->request = *req;
-	t->request.method = arena_strdup(a, req->method);
-	t->request.url = arena_strdup(a, req->url);
-	t->request.headers = copy_headers(req->headers, a);
-	t->next = h->told;
-	t->link = &h->told;
-	if (t->next)
-		t->next->link = &t->next;
-	h->told = t;
-	t->call.call.done = told;
-	http_start(h, &t->call, &t->request, a);
-}
-
-static void time_is_over(struct timeout *timeout)
-{
-	struct http *h = container_of(timeout, struct http, last_words);
-
-	for (struct told *t = h->told; t; t = t->next)
-		call_cancel(&t->call.call, ERR_SHUTDOWN);
-}
-
-static void finish_told(struct http *h)
-{
-	if (!h->told)
-		return;
-	h->is_closing = true;
-	timeout_start(h->loop, &h->last_words, LAST_WORDS_MS, time_is_over);
-	loop_run(h->loop);
-	timeout_stop(h->loop, &h->last_words);
+	tells_add(&h->tells, req);
 }
 
 void http_free(struct http *h)
 {
 	if (!h)
 		return;
-	finish_told(h);
+	tells_finish(&h->tells);
 	assert(h->under_way == 0);
 	while (h->spare) {
 		struct transfer *t = h->spare;
@@ -241,79 +165,20 @@ static void note_piece(struct transfer *t)
 	}
 }
 
-/* "timeout=5, max=100": a connection that was idle for longer is about to be closed. */
-static void take_keep_alive(struct host *h, const char *value)
-{
-	const char *timeout = strstr(value, "timeout=");
-	long seconds = timeout ? strtol(timeout + 8, NULL, 10) : 0;
-
-	if (seconds > 0 && seconds <= h->idle_s)
-		h->idle_s = seconds > 1 ? seconds - 1 : 1;
-}
-
-static void add_header(struct transfer *t, const char *line, size_t colon, size_t length)
-{
-	char *name = arena_strndup(t->arena, line, colon);
-
-	for (char *c = name; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	for (colon++; colon < length && (line[colon] == ' ' || line[colon] == '\t'); colon++)
-		;
-	while (length > colon && strchr(" \t\r\n", line[length - 1]))
-		length--;
-	if (t->header_count % 32 == 0) {
-		struct http_header *more =
-			arena_array(t->arena, struct http_header, t->header_count + 32);
-
-		if (t->header_count)
-			memcpy(more, t->headers, t->header_count * sizeof(*more));
-		t->headers = more;
-	}
-	t->headers[t->header_count++] =
-		(struct http_header){name, arena_strndup(t->arena, line + colon, length - colon)};
-	if (strcmp(name, "keep-alive") == 0)
-		take_keep_alive(t->host, t->headers[t->header_count - 1].value);
-}
-
-/* "HTTP/1.1 404 Not Found" */
-static void take_status(struct transfer *t, const char *line, size_t length)
-{
-	const char *end = line + length, *space = memchr(line, ' ', length);
-	char *rest = NULL;
-	size_t reason = 0;
-
-	t->call->status = space ? (int)strtol(space, &rest, 10) : 0;
-	while (rest && rest < end && *rest == ' ')
-		rest++;
-	while (rest && rest + reason < end && !strchr("\r\n", rest[reason]))
-		reason++;
-	t->call->reason = rest ? arena_strndup(t->arena, rest, reason) : "";
-}
-
-/* One line each, with its line end. A status line begins a reply: what came before was a 1xx. */
 static size_t take_header(char *line, size_t size, size_t count, void *data)
 {
 	struct transfer *t = data;
-	size_t length = size * count, colon;
+	struct str whole = {line, size * count};
 
 	note_piece(t);
-	t->header_bytes += length;
-	if (t->header_bytes > HEADERS_MAX_BYTES || t->header_count >= HEADERS_MAX) {
+	if (!http_head_add(&t->head, whole, t->arena)) {
 		(void)fail(&t->why, ERR_INVALID_RESPONSE,
 			   "%.100s: more than %d headers or %d bytes of headers", t->host->name,
-			   HEADERS_MAX, HEADERS_MAX_BYTES);
+			   HTTP_HEAD_MAX_HEADERS, HTTP_HEAD_MAX_BYTES);
 		return 0;
 	}
-	if (length > 9 && strncmp(line, "HTTP/", 5) == 0) {
-		take_status(t, line, length);
-		t->header_count = 0;
-		return length;
-	}
-	for (colon = 0; colon < length && line[colon] != ':'; colon++)
-		;
-	if (colon > 0 && colon < length)
-		add_header(t, line, colon, length);
-	return length;
+	t->call->status = t->head.status;
+	return whole.len;
 }
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *data)
@@ -563,7 +428,12 @@ void http_start(struct http *h, struct http_call *c, const struct http_request *
 	c->transfer = t;
 	h->under_way++;
 
-	*t = (struct transfer){.easy = t->easy, .http = h, .call = c, .req = req, .arena = a};
+	*t = (struct transfer){.easy = t->easy,
+			       .http = h,
+			       .call = c,
+			       .req = req,
+			       .arena = a,
+			       .head = {.reason = ""}};
 	t->wait.known = host_known;
 	t->started_at = loop_now(h->loop);
 	buf_init(&t->body, req->max_reply ? req->max_reply : HTTP_REPLY_MAX);
@@ -596,11 +466,21 @@ static void note_curl_error(struct transfer *t, CURLcode result)
  * with nginx over HTTP/2): the answer counts. */
 static bool is_whole(const struct transfer *t)
 {
-	for (size_t i = 0; i < t->header_count; i++)
-		if (strcmp(t->headers[i].name, "content-length") == 0)
-			return t->call->status >= 200 &&
-			       strtoull(t->headers[i].value, NULL, 10) == buf_str(&t->body).len;
-	return false;
+	const char *length = http_head_find(&t->head, "content-length");
+
+	return length && t->head.status >= 200 &&
+	       strtoull(length, NULL, 10) == buf_str(&t->body).len;
+}
+
+/* "timeout=5, max=100": a connection that was idle for longer is about to be closed. */
+static void take_keep_alive(struct transfer *t)
+{
+	const char *value = http_head_find(&t->head, "keep-alive");
+	const char *timeout = value ? strstr(value, "timeout=") : NULL;
+	long seconds = timeout ? strtol(timeout + strlen("timeout="), NULL, 10) : 0;
+
+	if (seconds > 0 && seconds <= t->host->idle_s)
+		t->host->idle_s = seconds > 1 ? seconds - 1 : 1;
 }
 
 static void transfer_over(CURL *easy, CURLcode result)
@@ -612,6 +492,7 @@ static void transfer_over(CURL *easy, CURLcode result)
 	CRASH_POINT("last_byte");
 	lane = t->lane;
 	t->lane = NULL; /* the multi has let go of it */
+	take_keep_alive(t);
 	if ((result == CURLE_HTTP2_STREAM || result == CURLE_SEND_ERROR) && is_whole(t))
 		result = CURLE_OK;
 	if (result == CURLE_OK)
@@ -640,8 +521,9 @@ static void finish(struct transfer *t)
 	}
 	c->body = arena_str(t->arena, buf_str(&t->body));
 	buf_clear(&t->body);
-	c->headers = t->headers;
-	c->header_count = t->header_count;
+	c->reason = t->head.reason;
+	c->headers = t->head.headers;
+	c->header_count = t->head.count;
 	c->sent = t->sends > 0;
 	c->sent_at_ms = t->sent_at_ms;
 	c->total_ms = (uint32_t)(loop_now(h->loop) - t->started_at);

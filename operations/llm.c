@@ -1,23 +1,11 @@
 #include "operations/llm_own.h"
 
-#include "common/config.h"
-#include "common/digest.h"
 #include "common/secrets.h"
-#include "operations/providers/wire.h"
 #include "operations/services.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-enum {
-	TIMEOUT_MS = 120000,           /* of one call */
-	REASONING_TIMEOUT_MS = 600000, /* nothing comes while a model thinks */
-	STREAM_TOTAL_MS = 1800000,     /* no answer takes longer */
-	SHOW_TIMEOUT_MS = 5000,
-	MARGIN_MS = 10000 /* connecting, and the time to notice */
-};
-
-static task_step pick, shown, look_up, resume, ask_permit, permitted, settled, judge, rested, end;
+static task_step look_up, resume, ask_permit, permitted, settled, judge, rested, end;
 
 static struct llm_call *llm_of(struct task *t)
 {
@@ -64,74 +52,20 @@ static enum task_next fall_back(struct llm_call *c, const struct error *err)
 	c->tries = 0;
 	c->broken = 0;
 	c->refused = 0;
-	return task_go(&c->task, pick);
+	return task_go(&c->task, llm_pick);
 }
 
-/* A server that cuts long prompts without a word is asked how much it takes, once. */
-static bool wants_window(const struct llm_call *c)
-{
-	return !c->op->use->dry_run &&
-	       models_wants_window(c->op->use->models, c->target.config, c->target.model);
-}
-
-static enum task_next ask_window(struct llm_call *c)
-{
-	static const struct http_header headers[] = {
-		{"Content-Type", "application/json"},
-                {NULL,           NULL              }
-        };
-	struct arena *a = c->op->arena;
-	const char *base = c->target.endpoint.base_url;
-	size_t len = strlen(base);
-	cJSON *body = json_object(a);
-
-	if (len > 3 && strcmp(base + len - 3, "/v1") == 0)
-		len -= 3;
-	json_set_text(a, body, "model", c->target.model_id);
-	c->request = (struct http_request){.method = "POST",
-					   .url = arena_printf(a, "%.*s/api/show", (int)len, base),
-					   .headers = headers,
-					   .body = json_print(a, body),
-					   .timeout_ms = SHOW_TIMEOUT_MS,
-					   .repeatable = true};
-	c->http = (struct http_call){.status = 0};
-	http_start(c->op->use->http, &c->http, &c->request, a);
-	return task_await_either(&c->task, &c->http.call, shown);
-}
-
-static enum task_next pick(struct task *t)
+enum task_next llm_pick(struct task *t)
 {
 	struct llm_call *c = llm_of(t);
 	struct error err;
 
 	if (!prepare(c, &err)) {
-		if (c->target.model && wants_window(c))
-			return ask_window(c);
+		if (c->target.model && llm_wants_window(c))
+			return llm_ask_window(c);
 		return may_fall_back(c, &err) ? fall_back(c, &err) : task_fail_as(t, &err);
 	}
-	return wants_window(c) ? ask_window(c) : task_go(t, look_up);
-}
-
-/* {"parameters":"num_ctx 8192\nstop …"}: without it the server's own default holds. */
-static uint32_t read_window(struct llm_call *c)
-{
-	struct error err;
-	const cJSON *body = json_parse_rounding(c->op->arena, c->http.body, &err);
-	const char *parameters = json_get_text(body, "parameters");
-	const char *line = parameters ? strstr(parameters, "num_ctx") : NULL;
-	unsigned long tokens = line ? strtoul(line + strlen("num_ctx"), NULL, 10) : 0;
-
-	return tokens <= UINT32_MAX ? (uint32_t)tokens : 0;
-}
-
-static enum task_next shown(struct task *t)
-{
-	struct llm_call *c = llm_of(t);
-	bool good = c->http.call.err.code == ERR_OK && c->http.status == 200;
-
-	models_set_window(c->op->use->models, c->target.config, c->target.model_id,
-			  good ? read_window(c) : 0);
-	return task_go(t, pick);
+	return llm_wants_window(c) ? llm_ask_window(c) : task_go(t, look_up);
 }
 
 /* ---- what has been answered before ---- */
@@ -199,91 +133,6 @@ static enum task_next look_up(struct task *t)
 
 /* ---- a call ---- */
 
-static const char *call_id(const struct llm_call *c, uint32_t n)
-{
-	char *id = arena_printf(c->op->arena, "%s#%s#%u", c->op->job_id, c->op->step, n);
-
-	for (char *p = id; *p; p++) /* it travels in a header */
-		if (*p <= ' ' || *p > '~')
-			*p = '_';
-	return id;
-}
-
-static void set_timeouts(struct llm_call *c)
-{
-	struct http_request *r = &c->request;
-	uint32_t patience = c->target.endpoint.preset->patience_ms;
-	uint32_t wait = c->wish->timeout_ms;
-
-	if (!wait)
-		wait = c->wish->reason && (c->question.stream || c->question.background)
-			       ? REASONING_TIMEOUT_MS
-			       : TIMEOUT_MS;
-	if (!c->wish->timeout_ms && patience > wait)
-		wait = patience;
-	r->timeout_ms = wait;
-	c->patience_ms = wait;
-	if (!c->question.stream)
-		return;
-	r->first_byte_timeout_ms = wait;
-	r->idle_timeout_ms = wait;
-	if (!c->wish->timeout_ms)
-		c->patience_ms = r->timeout_ms = STREAM_TOTAL_MS;
-}
-
-/* All that decides about the answer is in the request. The key may stand for other data or terms. */
-static const char *cache_name(const struct llm_call *c)
-{
-	const struct llm_choice *choice = &c->wish->choices[c->candidate];
-	struct arena *a = c->op->arena;
-	char hex[DIGEST_HEX_SIZE];
-	cJSON *all;
-
-	if (!c->wish->cache_ms)
-		return NULL;
-	all = json_array(a);
-	json_push(all, json_text(a, c->target.config->id));
-	json_push(all, json_text(a, choice->credential));
-	json_push(all, json_text(a, choice->key));
-	json_push(all, json_text(a, c->request.url));
-	sha256_hex(c->request.body, hex);
-	json_push(all, json_text(a, hex));
-	sha256_hex(json_print(a, all), hex);
-	return arena_strdup(a, hex);
-}
-
-static struct journal_entry entry_of(const struct llm_call *c)
-{
-	uint64_t output = calibration_output(&c->known, c->question.max_tokens);
-	const struct llm_usage usage = {.known = true, .input = c->estimate, .output = output};
-	const struct llm_usage most = {
-		.known = true, .input = c->estimate, .output = c->question.max_tokens};
-	struct cost cost = model_cost(c->target.model, &usage);
-	struct cost most_cost = model_cost(c->target.model, &most);
-
-	return (struct journal_entry){
-		.step = c->op->step,
-		.n = c->last_n + 1,
-		.provider = c->target.config->id,
-		.model = c->target.model_id,
-		.input_tokens = c->estimate,
-		.output_tokens = output,
-		.most_output_tokens = c->question.max_tokens,
-		.quota_tokens = c->wire->quota == QUOTA_ARRIVAL
-					? u64_max(c->estimate, c->question.max_tokens)
-					: 0,
-		.cost_nano = cost.input_nano + cost.output_nano,
-		.most_cost_nano = most_cost.input_nano + most_cost.output_nano,
-		.cost_known = cost.known,
-		.deadline_ms = c->patience_ms + MARGIN_MS,
-		.is_retry = c->tries > 0,
-		.count = c->count,
-		.cache = cache_name(c),
-		.cache_ms = c->wish->cache_ms,
-		.cache_renew = c->wish->cache_renew || c->cache_broken,
-	};
-}
-
 static enum task_next show(struct llm_call *c)
 {
 	struct dry_run *d = c->op->use->dry_run;
@@ -293,23 +142,6 @@ static enum task_next show(struct llm_call *c)
 	return task_end(&c->task);
 }
 
-/* The tree that a body is printed from holds all texts once more: it does not stay with the job. */
-static bool write_request(struct llm_call *c, struct error *err)
-{
-	struct arena *draft = arena_new();
-	struct http_request request = {.method = "POST"};
-	bool well;
-
-	c->question.call_id = call_id(c, c->last_n + 1);
-	well = c->wire->write(&c->question, &c->target.endpoint, draft, &request, err);
-	if (well)
-		wire_keep_request(&request, c->op->arena, &c->request);
-	arena_free(draft);
-	if (well)
-		set_timeouts(c);
-	return well;
-}
-
 /* A call of an earlier run, whose answer is being made over there: it is fetched, not asked for again. */
 static enum task_next resume(struct task *t)
 {
@@ -317,14 +149,14 @@ static enum task_next resume(struct task *t)
 	struct error err;
 
 	c->last_n--; /* if it comes to nothing, its number is used again */
-	if (!prepare(c, &err) || !write_request(c, &err))
+	if (!prepare(c, &err) || !llm_write_request(c, &err))
 		return task_fail_as(t, &err);
 	if (!c->wire->background)
 		return task_fail(t, ERR_STALLED,
 				 "an earlier call was made in the background of "
 				 "a provider that is not asked any more");
 	c->answer = (struct llm_answer){.finish = FINISH_STOP};
-	c->permit = (struct permit_call){.entry = entry_of(c)};
+	c->permit = (struct permit_call){.entry = llm_entry(c)};
 	c->asked_at_ms = wall_ms();
 	c->started_ms = loop_now(t->call.loop);
 	c->attempts++;
@@ -338,13 +170,13 @@ static enum task_next ask_permit(struct task *t)
 	struct journal *j = c->op->journal;
 	struct error err;
 
-	if (!write_request(c, &err))
+	if (!llm_write_request(c, &err))
 		return task_fail_as(t, &err);
 	if (c->op->use->dry_run)
 		return show(c);
 	c->http = (struct http_call){.status = 0};
 	c->answer = (struct llm_answer){.finish = FINISH_STOP};
-	c->permit = (struct permit_call){.entry = entry_of(c)};
+	c->permit = (struct permit_call){.entry = llm_entry(c)};
 	c->asked = true;
 	c->asked_at_ms = wall_ms();
 	j->methods->permit(j, &c->permit, c->op->arena);
@@ -624,7 +456,7 @@ void llm_start(struct llm_call *c, struct op_call *op, const struct llm_wish *wi
 	c->task.call.parent = parent;
 	c->task.cleanup = cleanup;
 	take_note(c);
-	task_start(&c->task, op->use->loop, pick);
+	task_start(&c->task, op->use->loop, llm_pick);
 }
 
 cJSON *llm_error_extra(const struct llm_call *c, struct arena *a)

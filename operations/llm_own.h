@@ -1,8 +1,10 @@
 /* operations/llm_own.h: what the llm*.c files share; nobody else includes it.
  *
- *   llm.c         the task: its steps
- *   llm_fit.c     a question is made to fit its model
- *   llm_reply.c   what came back
+ *   llm.c             the task: its steps
+ *   llm_window.c      how much a local server's model takes
+ *   llm_fit.c         a question is made to fit its model
+ *   llm_request.c     a question becomes a request, and an entry for the books
+ *   llm_reply.c       what came back
  *   llm_background.c  an answer that is fetched: waited for, found again after a crash, stopped */
 #ifndef OPERATIONS_LLM_OWN_H
 #define OPERATIONS_LLM_OWN_H
@@ -11,8 +13,19 @@
 
 void llm_warn(struct llm_call *c, const char *format, ...) PRINTF(2, 3);
 
+task_step llm_pick; /* llm.c: the first step: whom to ask, and what */
+
+/* Whether the server has to be asked first how much the model takes; then llm_pick comes again. */
+bool llm_wants_window(const struct llm_call *c);
+enum task_next llm_ask_window(struct llm_call *c);
+
 /* Fits c->question to the model, and refuses what can not go well: llm_fit.c. */
 bool llm_fit(struct llm_call *c, struct error *err) NODISCARD;
+
+/* c->request from c->question, for the next number of the step, and how long to wait. */
+bool llm_write_request(struct llm_call *c, struct error *err) NODISCARD;
+/* What the journal is told before it is sent: what it may take of every limit. */
+struct journal_entry llm_entry(const struct llm_call *c);
 
 /* Whether an error names a field that may be left out; notes it in c->refused. */
 bool llm_can_mend(struct llm_call *c);

@@ -18,9 +18,9 @@ struct ai_kind {
 };
 
 struct ai_preset {
-	const char *name, *alias; /* ours, AI Writer's */
+	const char *name, *alias; /* ours, AI Writer's; or NULL */
+	uint32_t max_length;      /* characters; 0: none */
 	const char *instruction;
-	uint32_t max_length; /* characters; 0: none */
 };
 
 struct ai_request {
@@ -46,6 +46,9 @@ struct ai_request {
 
 /* For an operation's option table: the ones they all have. */
 extern const struct option ai_common_options[];
+
+/* By its name or its alias; NULL: there is none. */
+const struct ai_preset *ai_preset_find(const char *name);
 
 #define AI_TEXT   OPTION_TEXT
 #define AI_NUMBER (OPTION_NUMBER | OPTION_TEXT) /* a template may make a text of a number */

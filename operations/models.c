@@ -3,13 +3,11 @@
 #include "operations/byte_pair.h"
 #include "operations/model_own.h"
 
-#include <ctype.h>
-#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <strings.h>
 
-enum { DEFAULT_CONTEXT = 128000, DEFAULT_OUTPUT = 16000, FACTORS_MAX = 256, KEPT_MAX = 256 };
+enum { FACTORS_MAX = 256, KEPT_MAX = 256 };
 
 struct factor {
 	char name[160]; /* provider/model */
@@ -32,8 +30,7 @@ struct window {
 struct models {
 	struct arena *arena;
 	const struct config *config;
-	const cJSON *families, *entries; /* the program's own */
-	const cJSON *imported;           /* Directus' settings, or NULL */
+	struct model_tables tables;
 	struct factor factors[FACTORS_MAX];
 	size_t factor_count;
 	struct kept kept[KEPT_MAX];
@@ -44,214 +41,6 @@ struct models {
 };
 
 /* ---- looking up ---- */
-
-static bool is_for(const cJSON *entry, const char *provider)
-{
-	const char *name = json_get_text(entry, "provider");
-
-	return !name || strcasecmp(name, provider) == 0;
-}
-
-static const char *id_of(const cJSON *entry)
-{
-	const char *id = json_get_text(entry, "model");
-
-	return id ? id : json_get_text(entry, "id");
-}
-
-static const cJSON *find_entry(const cJSON *list, const char *provider, const char *id)
-{
-	const cJSON *entry, *found = NULL;
-
-	json_each(entry, list) /* the last one counts */
-	{
-		const char *name = id_of(entry);
-
-		if (name && strcmp(name, id) == 0 && is_for(entry, provider))
-			found = entry;
-	}
-	return found;
-}
-
-static size_t plain_letters(const char *pattern)
-{
-	size_t count = 0;
-
-	for (; *pattern; pattern++)
-		if (*pattern == '[')
-			pattern += strcspn(pattern, "]");
-		else if (*pattern != '*')
-			count++;
-	return count;
-}
-
-static const cJSON *find_family(const cJSON *list, const char *provider, const char *id)
-{
-	const cJSON *entry, *found = NULL;
-	size_t best = 0;
-
-	json_each(entry, list) {
-		const char *match = json_get_text(entry, "match");
-
-		if (!match || !is_for(entry, provider) || fnmatch(match, id, 0) != 0)
-			continue;
-		if (!found || plain_letters(match) >= best) {
-			found = entry;
-			best = plain_letters(match);
-		}
-	}
-	return found;
-}
-
-/* "-20250929" or "-2025-04-14" at the end. */
-static size_t length_without_date(const char *id)
-{
-	static const char *const shapes[] = {"-dddd-dd-dd", "-dddddddd"};
-	size_t len = strlen(id);
-
-	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
-		size_t date = strlen(shapes[i]), j = 0;
-
-		if (len <= date)
-			continue;
-		while (j < date && (shapes[i][j] == 'd' ? isdigit((unsigned char)id[len - date + j])
-							: id[len - date + j] == '-'))
-			j++;
-		if (j == date)
-			return len - date;
-	}
-	return len;
-}
-
-/* The list that belongs to a compatible server: the variable's, else that of Directus' settings. */
-static const cJSON *own_list(const struct models *m, const struct provider_config *p)
-{
-	if (p->models || strcmp(p->id, "openai-compatible") != 0)
-		return p->models;
-	return json_get(m->imported, "ai_openai_compatible_models");
-}
-
-/* The models that are allowed: the variable's, else those of the settings. */
-static struct config_list allowed_list(const struct models *m, const struct provider_config *p,
-				       struct arena *a)
-{
-	const cJSON *list = json_get(m->imported, arena_printf(a, "ai_%s_allowed_models", p->id));
-	const char **items;
-	struct config_list allowed = p->allowed;
-	const cJSON *item;
-
-	if (allowed.set || !cJSON_IsArray(list))
-		return allowed;
-	items = arena_array(a, const char *, json_count(list) + 1);
-	allowed = (struct config_list){.set = true, .items = items};
-	json_each(item, list) {
-		if (cJSON_IsString(item))
-			items[allowed.count++] = item->valuestring;
-	}
-	return allowed;
-}
-
-/* What kind of provider, for tables: all compatible ones are one there. */
-static const char *kind_name(const struct provider_config *p)
-{
-	const struct provider *provider = provider_find(p->id);
-
-	return provider ? provider->name : p->id;
-}
-
-struct lookup {
-	const struct models *models;
-	const struct provider_config *provider;
-	struct arena *arena;
-};
-
-static const cJSON *find_in(const struct lookup *l, const cJSON *list, const char *id)
-{
-	const char *bare = arena_strndup(l->arena, id, length_without_date(id));
-	const cJSON *entry = find_entry(list, l->provider->id, id);
-
-	if (!entry)
-		entry = find_entry(list, kind_name(l->provider), id);
-	if (!entry)
-		entry = find_entry(list, l->provider->id, bare);
-	return entry ? entry : find_entry(list, kind_name(l->provider), bare);
-}
-
-/* What holds for all of a provider's models, then for the family; then what AI_MODELS says of it. */
-static void apply_family(const struct lookup *l, struct model *m, const char *kind, const char *id)
-{
-	const cJSON *const found[] = {find_family(l->models->families, kind, ""),
-				      find_family(l->models->families, kind, id),
-				      find_family(l->models->config->ai_models, kind, id)};
-
-	for (size_t i = 0; i < ARRAY_LEN(found); i++)
-		if (found[i])
-			model_read(m, found[i]);
-}
-
-static void apply(const struct lookup *l, struct model *m, const cJSON *list, const char *id)
-{
-	const cJSON *entry = find_in(l, list, id);
-
-	if (entry) {
-		model_read(m, entry);
-		m->listed = true;
-	}
-}
-
-/* A deployment's own name: the rules of the model behind it. */
-static const char *base_of(const struct lookup *l, const char *id)
-{
-	const cJSON *entry = find_in(l, l->models->config->ai_models, id);
-	const char *base = json_get_text(entry, "base");
-
-	if (!base)
-		base = json_get_text(find_in(l, own_list(l->models, l->provider), id), "base");
-	return base;
-}
-
-static const char *provider_of_base(const struct lookup *l, const char *base)
-{
-	static const char *const names[] = {"openai", "anthropic", "google"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		struct provider_config p = {.id = names[i]};
-		struct lookup there = {l->models, &p, l->arena};
-
-		if (find_in(&there, l->models->entries, base))
-			return names[i];
-	}
-	return kind_name(l->provider);
-}
-
-static void apply_base(const struct lookup *l, struct model *m, const char *base)
-{
-	struct provider_config p = {.id = provider_of_base(l, base)};
-	struct lookup there = {l->models, &p, l->arena};
-
-	apply_family(&there, m, p.id, base);
-	apply(&there, m, l->models->entries, base);
-}
-
-static uint64_t share_of(const cJSON *entry, const char *member, uint64_t price, uint64_t before)
-{
-	const cJSON *factor = json_get(entry, member);
-
-	return cJSON_IsNumber(factor) ? (uint64_t)llround((double)price * factor->valuedouble)
-				      : before;
-}
-
-/* The prices that follow from others, by the factors of the family. */
-static void derive_prices(const struct lookup *l, struct model *m, const char *kind, const char *id)
-{
-	const cJSON *family = find_family(l->models->families, kind, id);
-
-	if (m->price_cached == m->price_input)
-		m->price_cached = share_of(family, "cachedFactor", m->price_input, m->price_cached);
-	if (m->price_cache_write == m->price_input)
-		m->price_cache_write =
-			share_of(family, "cacheWriteFactor", m->price_input, m->price_cache_write);
-}
 
 static const struct window *find_window(const struct models *m, const struct provider_config *p,
 					const char *id)
@@ -266,35 +55,11 @@ static const struct model *put_together(const struct models *models,
 					const struct provider_config *p, const char *id,
 					struct arena *a)
 {
-	struct lookup l = {models, p, a};
-	struct model *m = arena_make(a, struct model);
-	const struct preset *preset = p->preset ? preset_find(p->preset) : NULL;
 	const struct window *window = find_window(models, p, id);
-	const char *base = base_of(&l, id);
+	struct model *m =
+		model_put_together(&models->tables, p, id, window ? window->tokens : 0, a);
 
-	m->provider = p->id;
-	m->id = arena_strdup(a, id);
-	m->name = m->id;
-	m->context = preset && preset->context ? preset->context : DEFAULT_CONTEXT;
-	m->output = DEFAULT_OUTPUT;
-	m->stop = true;
-	m->tokenizer_known = p->kind == PROVIDER_OPENAI;
-	apply_family(&l, m, kind_name(p), id);
-	if (base)
-		apply_base(&l, m, base);
-	apply(&l, m, models->entries, id);
-	apply(&l, m, own_list(models, p), id);
-	apply(&l, m, models->config->ai_models, id);
-	if (window && window->tokens && !m->listed)
-		m->context = window->tokens;
-	if (preset && preset->context_option && p->context_size)
-		m->context = (uint32_t)u64_min(p->context_size, UINT32_MAX);
-	if (m->output > m->context)
-		m->output = m->context;
-	if (!m->price_known && preset && preset->is_free)
-		m->price_known = true;
 	m->byte_pairs = models_byte_pairs(models, m->tokenizer);
-	derive_prices(&l, m, base ? provider_of_base(&l, base) : kind_name(p), base ? base : id);
 	return m;
 }
 
@@ -333,6 +98,29 @@ void models_set_window(struct models *m, const struct provider_config *p, const 
 			m->kept[i] = m->kept[--m->kept_count]; /* it is another one now */
 }
 
+/* ---- who may be asked ---- */
+
+/* The models that are allowed: the variable's, else those of the settings. */
+static struct config_list allowed_list(const struct models *m, const struct provider_config *p,
+				       struct arena *a)
+{
+	const cJSON *list =
+		json_get(m->tables.imported, arena_printf(a, "ai_%s_allowed_models", p->id));
+	const char **items;
+	struct config_list allowed = p->allowed;
+	const cJSON *item;
+
+	if (allowed.set || !cJSON_IsArray(list))
+		return allowed;
+	items = arena_array(a, const char *, json_count(list) + 1);
+	allowed = (struct config_list){.set = true, .items = items};
+	json_each(item, list) {
+		if (cJSON_IsString(item))
+			items[allowed.count++] = item->valuestring;
+	}
+	return allowed;
+}
+
 static bool in_list(const struct config_list *list, const char *id)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -350,7 +138,8 @@ bool models_allowed(const struct models *models, const struct provider_config *p
 
 	if (allowed.set ? in_list(&allowed, m->id) : m->listed)
 		return true;
-	if (!allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE && !own_list(models, p))
+	if (!allowed.set && p->kind == PROVIDER_OPENAI_COMPATIBLE &&
+	    !model_own_list(&models->tables, p))
 		return true; /* any id */
 	if (p->kind == PROVIDER_OPENAI_COMPATIBLE)
 		why = "it is not in the provider's …_MODELS";
@@ -363,19 +152,15 @@ bool models_allowed(const struct models *models, const struct provider_config *p
 
 void models_import(struct models *m, const cJSON *settings)
 {
-	m->imported = json_copy(m->arena, settings);
+	m->tables.imported = json_copy(m->arena, settings);
 	m->kept_count = 0; /* they may have changed */
 }
 
 static bool lists(const struct models *models, const struct provider_config *p, const char *id)
 {
 	struct arena *a = arena_new();
-	struct lookup l = {models, p, a};
-	bool found = find_in(&l, models->entries, id) || find_in(&l, own_list(models, p), id) ||
-		     find_in(&l, models->config->ai_models, id);
 	struct config_list allowed = allowed_list(models, p, a);
-
-	found = found || in_list(&allowed, id);
+	bool found = model_is_in_tables(&models->tables, p, id) || in_list(&allowed, id);
 
 	arena_free(a);
 	return found;
@@ -420,20 +205,21 @@ static void list_all(struct models *models, const struct provider_config *p, con
 	const cJSON *entry;
 
 	json_each(entry, entries) {
-		bool ours = entries == own_list(models, p) ||
+		bool ours = entries == model_own_list(&models->tables, p) ||
 			    (json_get_text(entry, "provider") &&
-			     (is_for(entry, p->id) || is_for(entry, kind_name(p))));
+			     (model_entry_is_for(entry, p->id) ||
+			      model_entry_is_for(entry, model_kind_name(p))));
 
-		if (ours && id_of(entry))
-			list_one(models, p, id_of(entry), out, a);
+		if (ours && model_entry_id(entry))
+			list_one(models, p, model_entry_id(entry), out, a);
 	}
 }
 
 const struct model *const *models_list(struct models *models, const struct provider_config *p,
 				       struct arena *a)
 {
-	const cJSON *const lists[] = {models->entries, own_list(models, p),
-				      models->config->ai_models};
+	const cJSON *const lists[] = {models->tables.entries, model_own_list(&models->tables, p),
+				      models->tables.ai_models};
 	struct listing out = {NULL, 0};
 	struct config_list allowed = allowed_list(models, p, a);
 	size_t most = allowed.count + 1;
@@ -592,8 +378,9 @@ struct models *models_new(const struct config *config, struct error *err)
 	}
 	m->arena = a;
 	m->config = config;
-	m->families = json_get(table, "families");
-	m->entries = json_get(table, "models");
+	m->tables = (struct model_tables){.families = json_get(table, "families"),
+					  .entries = json_get(table, "models"),
+					  .ai_models = config->ai_models};
 	return m;
 }
 

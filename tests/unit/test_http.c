@@ -1,29 +1,18 @@
 /* HTTP exchanges against a server on the same loop that answers well, badly, slowly or not at all. */
-#include "common/http.h"
-#include "common/loop.h"
-
-#include "tests/unit/test.h"
-#include "tests/unit/web.h"
+#include "tests/unit/http_rig.h"
 
 #include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 struct world {
-	struct loop *loop;
-	struct http *http;
-	struct web *web;
-	struct arena *arena;
-	unsigned pending;
+	struct http_rig rig;
 	char last_text[4096]; /* request line and headers of the last request */
 	size_t last_body;
 	struct http_call *to_cancel; /* cancelled as soon as the server has the request */
 };
 
-static struct world *world_now; /* for done(), which gets a call only */
+static struct world *world_now; /* for callbacks that get a call only */
 
 static void serve(void *arg, const struct web_request *r);
 
@@ -31,10 +20,7 @@ static int set_up(void **state)
 {
 	struct world *w = xmalloc(sizeof(*w));
 
-	w->loop = loop_new();
-	w->arena = arena_new();
-	w->http = http_new(w->loop, &(struct http_options){.user_agent = "flow-worker/test"});
-	w->web = web_new(w->loop, serve, w);
+	http_rig_open(&w->rig, serve, w);
 	*state = world_now = w;
 	return 0;
 }
@@ -43,10 +29,7 @@ static int tear_down(void **state)
 {
 	struct world *w = *state;
 
-	http_free(w->http);
-	web_free(w->web);
-	arena_free(w->arena);
-	loop_free(w->loop);
+	http_rig_close(&w->rig);
 	free(w);
 	return 0;
 }
@@ -98,40 +81,12 @@ static void serve(void *arg, const struct web_request *r)
 	}
 }
 
-static void done(struct call *c)
-{
-	(void)c;
-	if (--world_now->pending == 0)
-		loop_stop(world_now->loop);
-}
-
-static void begin(struct world *w, struct http_call *c, const struct http_request *req)
-{
-	c->call.done = done;
-	w->pending++;
-	http_start(w->http, c, req, w->arena);
-	assert_false(c->call.ended && c->call.err.code == ERR_OK);
-}
-
-/* One exchange to its end. The url is a path of the test's server, or a whole one. */
-static void exchange(struct world *w, struct http_call *c, struct http_request req)
-{
-	if (req.url[0] == '/')
-		req.url = arena_printf(w->arena, "%s%s", web_url(w->web), req.url);
-	if (!req.method)
-		req.method = "GET";
-	*c = (struct http_call){.on_data = c->on_data};
-	begin(w, c, &req);
-	loop_run(w->loop);
-	assert_int_equal(w->pending, 0);
-}
-
 TEST(any_reply_is_a_reply)
 {
 	struct world *w = *state;
 	struct http_call c = {0};
 
-	exchange(w, &c, (struct http_request){.url = "/bad"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/bad"});
 	assert_int_equal(c.call.err.code, ERR_OK);
 	assert_int_equal(c.status, 500);
 	assert_str(c.body, "broken");
@@ -155,12 +110,12 @@ TEST(a_request_goes_out_as_it_was_given)
 	struct http_call c = {0};
 
 	memset(body, 'a', sizeof(body));
-	exchange(w, &c,
-		 (struct http_request){
-			 .url = "/ok",
-			 .method = "PATCH",
-			 .headers = headers,
-			 .body = {body, sizeof(body)}
+	http_rig_exchange(&w->rig, &c,
+			  (struct http_request){
+				  .url = "/ok",
+				  .method = "PATCH",
+				  .headers = headers,
+				  .body = {body, sizeof(body)}
         });
 	assert_int_equal(c.call.err.code, ERR_OK);
 	assert_int_equal(w->last_body, sizeof(body));
@@ -170,19 +125,21 @@ TEST(a_request_goes_out_as_it_was_given)
 	assert_non_null(strstr(w->last_text, "\r\nUser-Agent: own/1\r\n"));
 	assert_null(strstr(w->last_text, "Expect"));
 
-	exchange(w, &c, (struct http_request){.url = "/ok", .method = "SEARCH", .body = STR("{}")});
+	http_rig_exchange(
+		&w->rig, &c,
+		(struct http_request){.url = "/ok", .method = "SEARCH", .body = STR("{}")});
 	assert_non_null(strstr(w->last_text, "SEARCH /ok HTTP/1.1\r\n"));
 	assert_non_null(strstr(w->last_text, "\r\nUser-Agent: flow-worker/test\r\n"));
 	assert_null(strstr(w->last_text, "Content-Type"));
 
-	exchange(w, &c, (struct http_request){.url = "/ok", .method = "DELETE"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok", .method = "DELETE"});
 	assert_non_null(strstr(w->last_text, "DELETE /ok HTTP/1.1\r\n"));
 	assert_int_equal(w->last_body, 0);
 
-	exchange(w, &c, (struct http_request){.url = "/ok", .method = "POST"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok", .method = "POST"});
 	assert_non_null(strstr(w->last_text, "\r\nContent-Length: 0\r\n"));
 
-	exchange(w, &c, (struct http_request){.url = "/ok", .method = "HEAD"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok", .method = "HEAD"});
 	assert_int_equal(c.status, 200);
 	assert_int_equal(c.body.len, 0);
 }
@@ -193,19 +150,19 @@ TEST(connections_are_used_again)
 	struct http_call c = {0};
 
 	for (int i = 0; i < 50; i++)
-		exchange(w, &c, (struct http_request){.url = "/ok"});
-	assert_int_equal(web_connections(w->web), 1);
+		http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok"});
+	assert_int_equal(web_connections(w->rig.web), 1);
 }
 
 TEST(nobody_there_is_a_connection_error_before_anything_was_sent)
 {
 	struct world *w = *state;
 	struct http_call c = {0};
-	struct web *other = web_new(w->loop, serve, w);
-	const char *url = arena_strdup(w->arena, web_url(other));
+	struct web *other = web_new(w->rig.loop, serve, w);
+	const char *url = arena_strdup(w->rig.arena, web_url(other));
 
 	web_free(other);
-	exchange(w, &c, (struct http_request){.url = url});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = url});
 	assert_int_equal(c.call.err.code, ERR_CONNECTION);
 	assert_string_equal(c.call.err.detail, "curl 7");
 	assert_false(c.sent);
@@ -219,14 +176,15 @@ TEST(a_broken_answer_is_a_connection_error_after_sending)
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		struct http_call c = {0};
 
-		exchange(w, &c, (struct http_request){.url = paths[i], .method = "POST"});
+		http_rig_exchange(&w->rig, &c,
+				  (struct http_request){.url = paths[i], .method = "POST"});
 		assert_int_equal(c.call.err.code, ERR_CONNECTION);
 		assert_true(c.sent);
 		assert_int_equal(strncmp(c.call.err.detail, "curl ", 5), 0);
 		if (strcmp(paths[i], "/cut") == 0)
 			assert_str(c.body, "half");
 	}
-	assert_int_equal(web_requests(w->web), ARRAY_LEN(paths));
+	assert_int_equal(web_requests(w->rig.web), ARRAY_LEN(paths));
 }
 
 TEST(each_time_out_is_told_apart)
@@ -245,11 +203,11 @@ TEST(each_time_out_is_told_apart)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct http_call c = {0};
 
-		exchange(w, &c,
-			 (struct http_request){.url = rows[i].path,
-					       .timeout_ms = rows[i].whole,
-					       .first_byte_timeout_ms = rows[i].first_byte,
-					       .idle_timeout_ms = rows[i].idle});
+		http_rig_exchange(&w->rig, &c,
+				  (struct http_request){.url = rows[i].path,
+							.timeout_ms = rows[i].whole,
+							.first_byte_timeout_ms = rows[i].first_byte,
+							.idle_timeout_ms = rows[i].idle});
 		assert_int_equal(c.call.err.code, ERR_TIMEOUT);
 		assert_non_null(strstr(c.call.err.text, rows[i].text));
 		assert_true(c.sent);
@@ -261,15 +219,16 @@ TEST(a_reply_that_is_too_long_is_stopped)
 	struct world *w = *state;
 	struct http_call c = {0};
 
-	exchange(w, &c, (struct http_request){.url = "/big", .max_reply = 1024 * 1024});
+	http_rig_exchange(&w->rig, &c,
+			  (struct http_request){.url = "/big", .max_reply = 1024 * 1024});
 	assert_int_equal(c.call.err.code, ERR_INVALID_RESPONSE);
 	assert_non_null(strstr(c.call.err.text, "1048576"));
 	assert_true(c.body.len <= 1024 * 1024);
-	exchange(w, &c, (struct http_request){.url = "/many-headers"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/many-headers"});
 	assert_int_equal(c.call.err.code, ERR_INVALID_RESPONSE);
-	exchange(w, &c, (struct http_request){.url = "/ok", .max_reply = 5});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok", .max_reply = 5});
 	assert_int_equal(c.call.err.code, ERR_OK);
-	exchange(w, &c, (struct http_request){.url = "/ok", .max_reply = 4});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok", .max_reply = 4});
 	assert_int_equal(c.call.err.code, ERR_INVALID_RESPONSE);
 }
 
@@ -278,11 +237,12 @@ TEST(a_post_is_sent_once_when_a_reused_connection_dies)
 	struct world *w = *state;
 	struct http_call c = {0};
 
-	exchange(w, &c, (struct http_request){.url = "/ok"});
-	exchange(w, &c, (struct http_request){.url = "/dies-when-reused", .method = "POST"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok"});
+	http_rig_exchange(&w->rig, &c,
+			  (struct http_request){.url = "/dies-when-reused", .method = "POST"});
 	assert_int_equal(c.call.err.code, ERR_CONNECTION);
 	assert_true(c.sent);
-	assert_int_equal(web_requests(w->web), 2);
+	assert_int_equal(web_requests(w->rig.web), 2);
 }
 
 TEST(a_repeatable_request_is_sent_again_when_a_reused_connection_dies)
@@ -290,11 +250,12 @@ TEST(a_repeatable_request_is_sent_again_when_a_reused_connection_dies)
 	struct world *w = *state;
 	struct http_call c = {0};
 
-	exchange(w, &c, (struct http_request){.url = "/ok"});
-	exchange(w, &c, (struct http_request){.url = "/dies-when-reused", .repeatable = true});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok"});
+	http_rig_exchange(&w->rig, &c,
+			  (struct http_request){.url = "/dies-when-reused", .repeatable = true});
 	assert_int_equal(c.call.err.code, ERR_OK);
 	assert_str(c.body, "hello");
-	assert_int_equal(web_requests(w->web), 3);
+	assert_int_equal(web_requests(w->rig.web), 3);
 }
 
 TEST(redirects_are_not_followed)
@@ -302,10 +263,10 @@ TEST(redirects_are_not_followed)
 	struct world *w = *state;
 	struct http_call c = {0};
 
-	exchange(w, &c, (struct http_request){.url = "/redirect"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/redirect"});
 	assert_int_equal(c.status, 302);
 	assert_string_equal(http_reply_header(&c, "location"), "/ok");
-	assert_int_equal(web_requests(w->web), 1);
+	assert_int_equal(web_requests(w->rig.web), 1);
 }
 
 TEST(no_proxy_is_taken_from_the_environment)
@@ -315,7 +276,7 @@ TEST(no_proxy_is_taken_from_the_environment)
 
 	(void)setenv("http_proxy", "http://127.0.0.1:9", 1);
 	(void)setenv("ALL_PROXY", "http://127.0.0.1:9", 1);
-	exchange(w, &c, (struct http_request){.url = "/ok"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/ok"});
 	(void)unsetenv("http_proxy");
 	(void)unsetenv("ALL_PROXY");
 	assert_int_equal(c.status, 200);
@@ -335,20 +296,20 @@ TEST(pieces_are_told_as_they_come)
 	struct http_call c = {.on_data = take_piece};
 
 	pieces[0] = '\0';
-	exchange(w, &c, (struct http_request){.url = "/pieces"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/pieces"});
 	assert_string_equal(pieces, "onetwo");
 	assert_str(c.body, "onetwo");
-	exchange(w, &c, (struct http_request){.url = "/bad"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/bad"});
 	assert_str(c.body, "broken");
 	assert_string_equal(pieces, "onetwo");
 }
 
 static void watch_hang_up(struct timeout *t)
 {
-	if (web_open_connections(world_now->web) == 0)
-		loop_stop(world_now->loop);
+	if (web_open_connections(world_now->rig.web) == 0)
+		loop_stop(world_now->rig.loop);
 	else
-		timeout_start(world_now->loop, t, 1, watch_hang_up);
+		timeout_start(world_now->rig.loop, t, 1, watch_hang_up);
 }
 
 TEST(cancel_closes_the_connection)
@@ -358,116 +319,29 @@ TEST(cancel_closes_the_connection)
 	struct timeout t = {0};
 
 	w->to_cancel = &c;
-	exchange(w, &c, (struct http_request){.url = "/silent"});
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/silent"});
 	assert_int_equal(c.call.err.code, ERR_CANCELLED);
 	assert_true(c.sent);
 	watch_hang_up(&t);
-	loop_run(w->loop);
-	assert_int_equal(web_open_connections(w->web), 0);
+	loop_run(w->rig.loop);
+	assert_int_equal(web_open_connections(w->rig.web), 0);
 }
 
 TEST(cancel_while_the_name_is_looked_up)
 {
 	struct world *w = *state;
 	struct http_call c = {0};
-	const char *url = arena_printf(w->arena, "http://localhost:%u/ok", web_port(w->web));
+	const char *url =
+		arena_printf(w->rig.arena, "http://localhost:%u/ok", web_port(w->rig.web));
 
-	begin(w, &c, &(struct http_request){.url = url, .method = "GET"});
+	http_rig_begin(&w->rig, &c, &(struct http_request){.url = url, .method = "GET"});
 	call_cancel(&c.call, ERR_SHUTDOWN);
-	loop_run(w->loop);
+	loop_run(w->rig.loop);
 	assert_int_equal(c.call.err.code, ERR_SHUTDOWN);
 	assert_false(c.sent);
-	exchange(w, &c, (struct http_request){.url = url}); /* lets the look-up end */
+	http_rig_exchange(&w->rig, &c,
+			  (struct http_request){.url = url}); /* lets the look-up end */
 	assert_int_equal(c.status, 200);
-}
-
-TEST(guarded_requests_do_not_reach_this_machine)
-{
-	static const char *const hosts[] = {
-		"127.0.0.1", "localhost",          "[::1]",     "0x7f.1", "127.1",
-		"0",         "[::ffff:127.0.0.1]", "2130706433"};
-	struct world *w = *state;
-	struct http_call c = {0};
-
-	exchange(w, &c, (struct http_request){.url = "/ok"}); /* leaves an open connection */
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		const char *url =
-			arena_printf(w->arena, "http://%s:%u/", hosts[i], web_port(w->web));
-
-		exchange(w, &c, (struct http_request){.url = url, .guarded = true});
-		if (c.call.err.code != ERR_FORBIDDEN)
-			print_error("host %s: %s\n", hosts[i], c.call.err.text);
-		assert_int_equal(c.call.err.code, ERR_FORBIDDEN);
-		assert_false(c.sent);
-	}
-	exchange(w, &c,
-		 (struct http_request){.url = "http://169.254.169.254/latest/meta-data",
-				       .guarded = true});
-	assert_int_equal(c.call.err.code, ERR_FORBIDDEN);
-	assert_int_equal(web_requests(w->web), 1);
-}
-
-TEST(a_bad_deny_list_denies_everything)
-{
-	struct world *w = *state;
-	struct http_call c = {0};
-
-	http_free(w->http);
-	w->http = http_new(w->loop, &(struct http_options){.deny_list = "10.0.0.0/99"});
-	exchange(w, &c, (struct http_request){.url = "/ok", .guarded = true});
-	assert_int_equal(c.call.err.code, ERR_FORBIDDEN);
-	assert_non_null(strstr(c.call.err.text, "10.0.0.0/99"));
-	http_free(w->http);
-	w->http = http_new(w->loop, &(struct http_options){.deny_list = ""});
-	exchange(w, &c, (struct http_request){.url = "/ok", .guarded = true});
-	assert_int_equal(c.status, 200);
-}
-
-static void refused(struct world *w, struct http_request req)
-{
-	struct http_call c = {0};
-
-	exchange(w, &c, req);
-	if (c.call.err.code != ERR_INVALID_PAYLOAD)
-		print_error("URL '%s': %s\n", req.url, c.call.err.text);
-	assert_int_equal(c.call.err.code, ERR_INVALID_PAYLOAD);
-	assert_false(c.sent);
-}
-
-TEST(what_is_no_good_request_is_refused)
-{
-	static const char *const urls[] = {
-		"ftp://example.org/",
-		"file:///etc/passwd",
-		"gopher://example.org",
-		"example.org",
-		"",
-		"http://",
-		"http:///path",
-		"http://exa mple.org/",
-		"http://example.org/a b",
-		"http://example.org\\@127.0.0.1/",
-		"http://example.org:99999/",
-	};
-	static const char *const methods[] = {"GET / HTTP/1.1\r\n", "", "G\xc3\xa4T"};
-	static const char *const headers[][2] = {
-		{"X-A",         "b\r\nX-Evil: c"},
-		{"X-A: b\r\nX", "c"             },
-		{"",            "c"             },
-	};
-	struct world *w = *state;
-
-	for (size_t i = 0; i < ARRAY_LEN(urls); i++)
-		refused(w, (struct http_request){.url = urls[i]});
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-		refused(w, (struct http_request){.url = "/ok", .method = methods[i]});
-	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
-		struct http_header list[2] = {{0}};
-
-		list[0] = (struct http_header){headers[i][0], headers[i][1]};
-		refused(w, (struct http_request){.url = "/ok", .headers = list});
-	}
-	assert_int_equal(web_requests(w->web), 0);
 }
 
 static unsigned threads_now(void)
@@ -489,32 +363,32 @@ static void count_threads(struct timeout *t)
 	unsigned now = threads_now();
 
 	most_threads = now > most_threads ? now : most_threads;
-	timeout_start(world_now->loop, t, 1, count_threads);
+	timeout_start(world_now->rig.loop, t, 1, count_threads);
 }
 
 TEST(many_requests_to_a_new_name_make_one_look_up_and_no_threads)
 {
 	enum { MANY = 2000, POOL = 4 };
 	struct world *w = *state;
-	struct http_call *calls = arena_array(w->arena, struct http_call, MANY);
+	struct http_call *calls = arena_array(w->rig.arena, struct http_call, MANY);
 	unsigned before = threads_now();
 	struct timeout t = {0};
 	struct http_request none = {.url = "http://nobody.invalid/", .method = "GET"};
 	struct http_request some = {
-		.url = arena_printf(w->arena, "http://localhost:%u/ok", web_port(w->web)),
+		.url = arena_printf(w->rig.arena, "http://localhost:%u/ok", web_port(w->rig.web)),
 		.method = "GET"};
 
 	most_threads = 0;
 	for (int i = 0; i < MANY; i++)
-		begin(w, &calls[i], i % 10 ? &none : &some);
+		http_rig_begin(&w->rig, &calls[i], i % 10 ? &none : &some);
 	count_threads(&t);
-	loop_run(w->loop);
-	timeout_stop(w->loop, &t);
+	loop_run(w->rig.loop);
+	timeout_stop(w->rig.loop, &t);
 	for (int i = 0; i < MANY; i++) {
 		assert_int_equal(calls[i].call.err.code, i % 10 ? ERR_CONNECTION : ERR_OK);
 		assert_int_equal(calls[i].sent, i % 10 == 0);
 	}
-	assert_int_equal(web_requests(w->web), MANY / 10);
+	assert_int_equal(web_requests(w->rig.web), MANY / 10);
 	assert_true(most_threads <= before + POOL);
 }
 
@@ -526,7 +400,7 @@ static void start_another(struct http_call *c, struct str piece)
 	(void)c;
 	(void)piece;
 	if (!second.call.done)
-		begin(world_now, &second, &second_request);
+		http_rig_begin(&world_now->rig, &second, &second_request);
 }
 
 TEST(a_request_may_be_started_while_a_piece_is_told)
@@ -536,94 +410,9 @@ TEST(a_request_may_be_started_while_a_piece_is_told)
 
 	second = (struct http_call){0};
 	second_request = (struct http_request){
-		.url = arena_printf(w->arena, "%s/ok", web_url(w->web)), .method = "GET"};
-	exchange(w, &c, (struct http_request){.url = "/pieces"});
+		.url = arena_printf(w->rig.arena, "%s/ok", web_url(w->rig.web)), .method = "GET"};
+	http_rig_exchange(&w->rig, &c, (struct http_request){.url = "/pieces"});
 	assert_int_equal(second.status, 200);
-}
-
-static pid_t start_openssl(struct world *w, const char *words)
-{
-	const char *command =
-		arena_printf(w->arena, "exec openssl %s </dev/null >/dev/null 2>&1", words);
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		(void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	return pid;
-}
-
-static bool make_certificate(struct world *w, const char *dir)
-{
-	int status = 1;
-	pid_t pid = start_openssl(
-		w, arena_printf(
-			   w->arena,
-			   "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
-			   "subjectAltName=DNS:localhost -keyout %s/key.pem -out %s/cert.pem",
-			   dir, dir));
-
-	return waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-static void woken(struct timeout *t)
-{
-	(void)t;
-	loop_stop(world_now->loop);
-}
-
-/* The server of openssl needs a moment: asks until somebody answers there. */
-static void exchange_when_up(struct world *w, struct http_call *c, const char *url)
-{
-	struct timeout t = {0};
-
-	exchange(w, c, (struct http_request){.url = url});
-	while (strcmp(c->call.err.detail, "curl 7") == 0) {
-		timeout_start(w->loop, &t, 20, woken);
-		loop_run(w->loop);
-		exchange(w, c, (struct http_request){.url = url});
-	}
-}
-
-TEST(a_certificate_must_be_known_and_no_keys_are_written)
-{
-	struct world *w = *state;
-	char dir[] = "/tmp/flow-worker-http.XXXXXX";
-	struct web *port = web_new(w->loop, serve, w); /* a port that is free then */
-	unsigned number = web_port(port);
-	const char *url = arena_printf(w->arena, "https://localhost:%u/", number);
-	const char *certificate, *log;
-	struct http_call c = {0};
-	pid_t server;
-
-	web_free(port);
-	assert_non_null(mkdtemp(dir));
-	assert_true(make_certificate(w, dir));
-	certificate = arena_printf(w->arena, "%s/cert.pem", dir);
-	server = start_openssl(
-		w, arena_printf(w->arena,
-				"s_server -accept 127.0.0.1:%u -key %s/key.pem -cert %s -www",
-				number, dir, certificate));
-	exchange_when_up(w, &c, url);
-	assert_int_equal(c.call.err.code, ERR_CONNECTION);
-	assert_string_equal(c.call.err.detail, "curl 60");
-	assert_false(c.sent);
-
-	http_free(w->http);
-	log = arena_printf(w->arena, "%s/keys.log", dir);
-	(void)setenv("SSLKEYLOGFILE", log, 1); /* must not make curl write the keys there */
-	w->http = http_new(w->loop, &(struct http_options){.ca_file = certificate});
-	exchange(w, &c, (struct http_request){.url = url});
-	assert_string_equal(c.call.err.text, "");
-	assert_int_equal(c.status, 200);
-	assert_int_equal(access(log, F_OK), -1);
-
-	(void)kill(server, SIGKILL);
-	(void)waitpid(server, NULL, 0);
-	(void)unlink(arena_printf(w->arena, "%s/key.pem", dir));
-	(void)unlink(certificate);
-	(void)rmdir(dir);
 }
 
 #define ENTRY_IN_WORLD(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -645,11 +434,7 @@ int main(void)
 		ENTRY_IN_WORLD(pieces_are_told_as_they_come),
 		ENTRY_IN_WORLD(cancel_closes_the_connection),
 		ENTRY_IN_WORLD(cancel_while_the_name_is_looked_up),
-		ENTRY_IN_WORLD(guarded_requests_do_not_reach_this_machine),
-		ENTRY_IN_WORLD(a_bad_deny_list_denies_everything),
-		ENTRY_IN_WORLD(what_is_no_good_request_is_refused),
 		ENTRY_IN_WORLD(many_requests_to_a_new_name_make_one_look_up_and_no_threads),
-		ENTRY_IN_WORLD(a_certificate_must_be_known_and_no_keys_are_written),
 		ENTRY_IN_WORLD(a_request_may_be_started_while_a_piece_is_told),
 	};
 

@@ -1,0 +1,149 @@
+/* The journal of a job against a real Redis: permits within limits, and answers that survive. */
+#include "tests/unit/queue_side.h"
+
+static const struct journal_entry question = {.step = "ask",
+					      .n = 1,
+					      .provider = "openai",
+					      .model = "m",
+					      .input_tokens = 10,
+					      .output_tokens = 10,
+					      .cost_nano = 100,
+					      .cost_known = true,
+					      .deadline_ms = 5000};
+
+static enum error_code ask(struct side *s, struct lease *lease, struct permit_call *c)
+{
+	*c = (struct permit_call){.entry = question};
+	lease->journal.methods->permit(&lease->journal, c, lease->arena);
+	wait_for(s, &c->call);
+	return c->call.err.code;
+}
+
+TEST(an_answer_is_stored_and_known_to_the_next_run)
+{
+	struct permit_call p;
+	struct settle_call c = {.entry = question,
+				.outcome = SETTLE_ANSWER,
+				.answer = STR("42"),
+				.input_tokens = 9,
+				.output_tokens = 3,
+				.cost_nano = 50};
+	struct str text;
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(
+		&s, "w1",
+		"[{\"scope\":\"openai\",\"rpm\":5,\"budgetUsd\":1,\"period\":\"total\"}]"));
+	enqueue("a", "");
+	claim(&s, 1);
+	assert_int_equal(s.jobs[0]->journal.methods->calls(&s.jobs[0]->journal, "ask"), 0);
+	assert_int_equal(ask(&s, s.jobs[0], &p), ERR_OK);
+	assert_int_equal(s.jobs[0]->journal.methods->calls(&s.jobs[0]->journal, "ask"), 1);
+	s.jobs[0]->journal.methods->settle(&s.jobs[0]->journal, &c, s.jobs[0]->arena);
+	wait_for(&s, &c.call);
+	assert_int_equal(c.call.err.code, ERR_OK);
+	assert_str(c.stored, "42");
+	assert_int_equal(finish(&s, s.jobs[0], &(struct finish){.outcome = QUEUE_RETURN}), ERR_OK);
+	claim(&s, 1);
+	assert_true(s.jobs[0]->journal.methods->answer(&s.jobs[0]->journal, "ask", 1, &text));
+	assert_str(text, "42");
+	assert_string_equal(redis_server_do(&side_server, "HGET {t}:bud:openai:total s"), "50");
+	assert_string_equal(redis_server_do(&side_server, "HGET {t}:bud:openai:total r"), "0");
+	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
+	stop_side(&s);
+}
+
+TEST(a_full_limit_says_which_one_how_full_and_until_when)
+{
+	struct permit_call p;
+	struct lease *first, *second;
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", "[{\"scope\":\"openai\",\"rpm\":1}]"));
+	enqueue("a", "");
+	claim(&s, 1);
+	first = s.jobs[0];
+	assert_int_equal(ask(&s, first, &p), ERR_OK);
+	enqueue("b", "");
+	claim(&s, 1);
+	second = s.jobs[0];
+	assert_int_equal(ask(&s, second, &p), ERR_PARKED);
+	assert_non_null(
+		strstr(p.call.err.text, "limit 'rpm' of 'openai' is full: 1 of 1, room from 20"));
+	assert_true(p.retry_at_ms > wall_ms() + 50000 && p.retry_at_ms < wall_ms() + 61000);
+	assert_int_equal(
+		finish(&s, second, &(struct finish){.outcome = QUEUE_PARK, .at_ms = p.retry_at_ms}),
+		ERR_OK);
+	assert_string_equal(redis_server_do(&side_server, "ZCARD {t}:thr"),
+			    "1"); /* its whole group */
+	assert_int_equal(finish(&s, first, &side_done), ERR_OK);
+	stop_side(&s);
+}
+
+TEST(a_used_up_budget_that_is_to_fail_is_no_reason_to_wait)
+{
+	struct permit_call p;
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(
+		&s, "w1", "[{\"scope\":\"*\",\"budgetUsd\":0.00000005,\"onBudget\":\"fail\"}]"));
+	enqueue("a", "");
+	claim(&s, 1);
+	assert_int_equal(ask(&s, s.jobs[0], &p), ERR_BUDGET);
+	assert_non_null(strstr(p.call.err.text, "limit 'budget' of '*' is full: 0 of 50"));
+	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
+	stop_side(&s);
+}
+
+TEST(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_process)
+{
+	struct permit_call p;
+	struct settle_call c = {
+		.entry = question,
+		.outcome = SETTLE_ANSWER,
+		.forget = true,
+		.answer = {"line\n\0end", 9},
+		.cost_nano = 50
+        };
+	struct str text;
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", ""));
+	enqueue("a", "");
+	claim(&s, 1);
+	assert_int_equal(ask(&s, s.jobs[0], &p), ERR_OK);
+	redis_server_kill(&side_server, 9);
+	s.jobs[0]->journal.methods->settle(&s.jobs[0]->journal, &c, s.jobs[0]->arena);
+	lease_free(s.jobs[0]);
+	stop_side(&s);
+	assert_int_equal(spooled(&s), 1);
+	redis_server_again(&side_server); /* with its append-only file */
+	assert_null(start_side(&s, "w1", ""));
+	claim(&s, 1); /* as soon as the lease or the wait for the lost call is over */
+	assert_string_equal(s.jobs[0]->id, "a");
+	assert_true(s.jobs[0]->journal.methods->answer(&s.jobs[0]->journal, "ask", 1, &text));
+	assert_int_equal(text.len, 9);
+	assert_memory_equal(text.ptr, "line\n\0end", 9);
+	assert_int_equal(spooled(&s), 0);
+	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
+	stop_side(&s);
+	remove_spool(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define Q(name) cmocka_unit_test_setup(name, fresh)
+		Q(an_answer_is_stored_and_known_to_the_next_run),
+		Q(a_full_limit_says_which_one_how_full_and_until_when),
+		Q(a_used_up_budget_that_is_to_fail_is_no_reason_to_wait),
+		Q(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_process),
+#undef Q
+	};
+
+	return cmocka_run_group_tests(tests, server_starts, server_stops);
+}

@@ -1,6 +1,7 @@
 """Provider servers that others wrote, from npm: aimock answers and breaks, Prism checks bodies against OpenAPI.
 
-They are kept in FLOW_WORKER_CACHE (~/.cache/flow-worker). Without network and without a copy the tests are skipped."""
+They are kept in FLOW_WORKER_CACHE (~/.cache/flow-worker). The OpenAPI descriptions are the providers': they are no part of
+this project, so Prism's tests are skipped where nobody has put them."""
 
 import os
 import pathlib
@@ -12,7 +13,8 @@ import npm
 from processes import TESTS, Process, free_port, wait_for
 
 PACKAGES = {"@copilotkit/aimock": "1.43.0", "@stoplight/prism-cli": "5.14.2"}
-SPECS = pathlib.Path(os.environ.get("PROVIDER_SPECS") or TESTS.parent.parent / "shared" / "specs")
+NAMED = os.environ.get("PROVIDER_SPECS")
+SPECS = pathlib.Path(NAMED or TESTS.parent.parent / "shared" / "specs")
 
 
 def installed():
@@ -20,10 +22,12 @@ def installed():
 
 
 def specifications(*names):
-    """Skips the tests of the calling file if the providers' OpenAPI descriptions are not there."""
-    missing = [str(SPECS / name) for name in names if not (SPECS / name).exists()]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)}: name their folder in PROVIDER_SPECS", allow_module_level=True)
+    """Skips the tests of the calling file if there is no folder of descriptions; one that lacks some is an error."""
+    if not NAMED and not SPECS.exists():
+        pytest.skip(f"no {SPECS}: name a folder with {', '.join(names)} in PROVIDER_SPECS", allow_module_level=True)
+    lacking = [name for name in names if not (SPECS / name).exists()]
+    if lacking:
+        raise FileNotFoundError(f"{SPECS} has no {', '.join(lacking)}")
 
 
 class _Server:

@@ -90,14 +90,15 @@ def test_the_hash_of_the_input_spares_a_call(ask, simulator):
 
 # ---- failures and retries ----
 
-@pytest.mark.parametrize("kind, expected", [
-    ("invalid_key", "INVALID_API_KEY"), ("permission", "PERMISSION_DENIED"), ("not_found", "MODEL_NOT_FOUND"),
-    ("context", "CONTEXT_LENGTH_EXCEEDED"), ("content", "CONTENT_FILTERED"), ("too_large", "REQUEST_TOO_LARGE"),
-    ("quota", "QUOTA_EXCEEDED"), ("bad_request", "INVALID_REQUEST")])
-@pytest.mark.parametrize("provider", MODELS)
+FINAL = {"invalid_key": "INVALID_API_KEY", "permission": "PERMISSION_DENIED", "not_found": "MODEL_NOT_FOUND",
+         "context": "CONTEXT_LENGTH_EXCEEDED", "content": "CONTENT_FILTERED", "too_large": "REQUEST_TOO_LARGE",
+         "quota": "QUOTA_EXCEEDED", "bad_request": "INVALID_REQUEST"}
+
+
+# Others than OpenAI tell of their content filter with status 200: not an error of the simulator's.
+@pytest.mark.parametrize("provider, kind, expected", [
+    (provider, *row) for provider in MODELS for row in FINAL.items() if provider == "openai" or row[0] != "content"])
 def test_what_trying_again_can_not_mend_is_tried_once(ask, simulator, provider, kind, expected):
-    if provider != "openai" and kind == "content":
-        pytest.skip("told with status 200 there")
     simulator.fault("error", kind=kind, times=-1)
     assert code(ask(provider=provider, model=MODELS[provider], prompt="Say hello.")) == expected  # V-09
     assert len(simulator.ledger()) == 1

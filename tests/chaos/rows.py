@@ -13,7 +13,9 @@ import traceback
 import types
 
 import parts as _  # noqa: F401  (finds the rig)
+import rows_crash
 import rows_failover
+import rows_fair
 import rows_jobs
 import rows_redis
 from parts import Parts
@@ -21,10 +23,13 @@ from table import Table
 
 # row: what is run, in seconds here, and in full
 ROWS = {
+    "R9": (rows_crash.crashes, dict(times=1, jobs=8, lease=1000, wait=8000, timeout=5000),
+           dict(times=10, jobs=50, lease=15000, wait=30000, timeout=20000)),
     "R10": (rows_jobs.rolling, dict(call=3, every=0.15), dict(call=60, every=0.7)),
     "R11": (rows_redis.outages, dict(outages=3, seconds=2, lease="1500"), dict(outages=20, seconds=60, lease="15s")),
     "R12": (rows_redis.silence, dict(times=1, seconds=4), dict(times=2, seconds=30)),
     "R13": (rows_jobs.zombies, dict(times=2), dict(times=20)),
+    "R15": (rows_fair.fairness, dict(each=40, small=20, big=1500, slots=16), dict(each=500, small=200, big=100_000, slots=256)),
     "R17": (rows_jobs.delays, dict(idle=30, rate=200, seconds=4), dict(idle=300, rate=1000, seconds=20)),
     "R18": (rows_jobs.cancels, dict(times=20), dict(times=200)),
     "R19": (rows_jobs.poison, dict(jobs=200), dict(jobs=20000)),

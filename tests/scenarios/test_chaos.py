@@ -21,7 +21,3 @@ def test_jobs_survive_kills_at_each_crash_point():
 
 def test_with_hold_no_job_is_paid_twice():
     assert chaos.run(["--jobs", "1500", "--seconds", "15", "--hold", "--redis-kills", "1"])
-
-
-def test_a_lost_job_is_found_within_a_lease_and_a_second():
-    assert chaos.run(["--jobs", "1500", "--seconds", "15", "--redis-kills", "0", "--faults", "0", "--stops", "0"])

@@ -23,10 +23,6 @@ def rules(*entries):
     return "json:" + json.dumps(entries)
 
 
-def jain(shares):
-    return sum(shares) ** 2 / (len(shares) * sum(x * x for x in shares))
-
-
 def number(value):
     return int(value or 0)
 
@@ -92,44 +88,6 @@ def test_what_dead_workers_may_have_spent_is_counted(start_simulator, start_work
           f"booked {spent:.6f} and {unconfirmed:.6f} unconfirmed")
     assert reserved == pytest.approx(0, abs=1e-9)
     assert spent <= truth * 1.0001 and spent + unconfirmed >= truth * 0.9999
-
-
-# ---- R15: fair ----
-
-def test_twenty_equal_tenants_get_equal_shares_of_the_tokens(start_simulator, start_worker, queue):
-    simulator = start_simulator(delay="10-60", ledger_bodies=True)
-    texts = random.Random(5)
-    jobs = [(tenant, texts.randint(20, 200)) for _ in range(60) for tenant in range(20)]
-    for tenant, size in jobs:
-        queue.enqueue(job(f"tenant {tenant}: " + "word " * size), tenant=f"t{tenant}")
-    wait_for(lambda: number(queue.client.xlen(f"{queue.prefix}in")) == len(jobs), "all are at the door", 30)
-    for _ in range(2):
-        start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
-    wait_for(lambda: len(simulator.ledger()) >= 0.7 * len(jobs), "most of them", 120, 0.2)
-    shares = [0] * 20
-    for line in simulator.ledger():
-        tenant = int(re.search(r"tenant (\d+):", json.dumps(line["body"])).group(1))
-        if sum(shares) < 20 * 4000:  # until then nobody is at the end
-            shares[tenant] += line["usage"]["input"] + line["usage"]["output"]
-    print(f"\n20 tenants, texts of 20 to 200 words: Jain {jain(shares):.4f} in tokens, {min(shares)} to {max(shares)}")
-    assert jain(shares) >= 0.99
-
-
-def test_one_job_does_not_wait_behind_another_tenant_s_thousand(start_simulator, start_worker, queue):
-    simulator = start_simulator(delay="20", ledger_bodies=True)
-    start_worker(simulator=simulator, WORKER_CONCURRENCY=8)
-    for _ in range(1000):
-        queue.enqueue(job(), tenant="big")
-    wait_for(lambda: len(simulator.ledger()) >= 50, "the big one runs", 60)
-    behind = []
-    for n in range(10):
-        before = len(simulator.ledger())
-        queue.run(job(f"small {n}"), tenant=f"small{n}")
-        place = [f"small {n}" in json.dumps(line["body"]) for line in simulator.ledger()].index(True)
-        behind.append(max(0, place - before))
-    print(f"\ncalls of the big tenant before that of the small one: {behind}")
-    assert max(behind) <= 4 * 8, "a few rounds of what runs at once"
-    assert len(simulator.ledger()) < 1000
 
 
 # ---- R16: one route's rest is nobody else's ----

@@ -9,7 +9,7 @@ enum {
 	TIMEOUT_MS = 120000,           /* of one call */
 	REASONING_TIMEOUT_MS = 600000, /* nothing comes while a model thinks */
 	STREAM_TOTAL_MS = 1800000,     /* no answer takes longer */
-	MARGIN_MS = 10000              /* connecting, and the time to notice */
+	MARGIN_MS = 1000 /* from the permit to the first byte, and the time to notice */
 };
 
 static const char *call_id(const struct llm_call *c, uint32_t n)

@@ -10,6 +10,7 @@ Without --moves all that the bounds allow is gone through, and from everywhere t
 taken by chance, as the seed says. Exit status 0: all holds."""
 
 import argparse
+import itertools
 import json
 import pathlib
 import pickle
@@ -19,14 +20,17 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from model_digest import digest  # noqa: E402
+from model_digest import FAR_MS, digest  # noqa: E402
+from model_graph import Graph  # noqa: E402
 from model_store import PREFIX, Caller, Store  # noqa: E402
 from model_rules import Broken, check, check_end, must  # noqa: E402
 from model_worker import LEASE_MS, Moves, Worker  # noqa: E402
 
 BEGIN_MS = 1_800_000_000_000
 TOO_LONG = 1000  # moves of one path
+AT_ONCE = 50     # states whose moves are made in one go
 SHARE_OF_FAULTS = 0.25
+FAULTY = ("crash", "lost", "wait", "fail", "cancel")  # of what --faults is a bound
 FAULTS = ("crash", "cancel", "retry")  # what may happen, and need not
 
 
@@ -41,9 +45,11 @@ def options(arguments=None):
     p.add_argument("--waits", type=int, default=2, help="times that time passes although there is something to do")
     p.add_argument("--failures", type=int, default=0, help="calls that fail or whose answer never comes")
     p.add_argument("--cancels", type=int, default=0)
+    p.add_argument("--faults", type=int, metavar="N", help="at most so many of all that may go wrong, whatever the other bounds allow")
     p.add_argument("--latest", action="store_true", help="the jobs have one dedup key, and the newest counts")
     p.add_argument("--hold", action="store_true", help="WORKER_ON_AMBIGUOUS=hold, and a person who retries")
     p.add_argument("--moves", type=int, default=0, help="on paths by chance, about so many (0: everywhere)")
+    p.add_argument("--seconds", type=int, default=0, help="stop then, although not all has been seen (0: never)")
     p.add_argument("--seed", type=int, default=1, help="of the order in which moves are tried")
     p.add_argument("--json", metavar="FILE", help="the figures go there too")
     return p.parse_args(arguments)
@@ -60,9 +66,19 @@ class Ghost:
         self.won = {}          # job -> (permit, the answer that counts)
         self.writes = {}       # job -> contents
         self.results = {}
-        self.redriven, self.was_read = 0, False
-        self.left = {"crash": o.crashes, "lost": o.lost, "wait": o.waits, "fail": o.failures, "cancel": o.cancels,
-                     "retry": 1 if o.hold else 0}
+        self.redriven, self.was_read, self.started = 0, False, o.workers
+        self.left = {"crash": o.crashes, "lost": o.lost, "wait": o.waits, "fail": o.failures, "cancel": o.cancels}
+        self.left_of_all = sum(self.left.values()) if o.faults is None else o.faults
+        self.left["retry"] = 1 if o.hold else 0
+        self.spend(None)
+
+    def spend(self, kind):
+        """Something has gone wrong; what is no fault has a bound of its own."""
+        if kind:
+            self.left[kind] -= 1
+        self.left_of_all -= kind in FAULTY
+        for kind in FAULTY:
+            self.left[kind] = min(self.left[kind], self.left_of_all)
 
 
 class State:
@@ -70,8 +86,8 @@ class State:
 
     def __init__(self, store, o):
         self.store, self.clock, self.ghost = store, BEGIN_MS, Ghost(o)
-        self.jobs = [chr(ord("a") + i) for i in range(o.jobs)]
-        self.workers = [Worker(f"w{i + 1}", o.room) for i in range(o.workers)]
+        self.jobs = ["J" + chr(ord("A") + i) for i in range(o.jobs)]
+        self.workers = [Worker(f"W{i + 1}", o.room) for i in range(o.workers)]
         self.snapshot = None
 
     def saved(self):
@@ -91,8 +107,7 @@ class Model:
         self.state = State(self.store, o)
         self.callers = {}
         self.moves = Moves(self.state, self.caller)
-        self.seen, self.done, self.longest = {}, 0, 0  # digest -> (digest before, the move from there)
-        self.edges, self.ends = [], []  # (digest, digest after it); where nothing can happen any more
+        self.graph, self.done, self.paths, self.longest, self.is_complete = Graph(), 0, 0, 0, False
         self.begin()
 
     def close(self):
@@ -114,6 +129,10 @@ class Model:
 
     def possible(self):
         keys, state, left = self.store.current.keys, self.state, self.state.ghost.left
+        for w, worker in enumerate(state.workers):
+            for lease in worker.leases:
+                if lease.stage == "send":  # it changes nothing that another looks at: before it or after it is the same
+                    return list(self.of_lease(w, lease))
         todo = [move for w in range(len(state.workers)) for move in self.of_worker(keys, w)]
         faults = []
         for move in todo:
@@ -121,7 +140,7 @@ class Model:
                 faults.append((*move[:-1], True))
         for w, worker in enumerate(state.workers):
             if left["crash"] and (worker.leases or worker.heard or worker.claim_again):
-                faults.append(("crash", w))
+                faults += [("crash", w, unsent) for unsent in subsets(lease.permit for lease in worker.leases if lease.is_sent())]
         for id in state.jobs:
             j = keys.get("j:" + id)
             if left["cancel"] and j and "cancel" not in j and j["state"] != "dead":
@@ -141,9 +160,9 @@ class Model:
         if worker.claim_again or (len(worker.leases) < worker.room and (
                 keys.get("rdy") or any(end <= now for name in ("dly", "thr") for end in keys.get(name, {}).values()))):
             yield "claim", w, False
-        if any(end <= now for name in ("lse", "px") for end in keys.get(name, {}).values()) or (
-                worker.heard is None and keys.get("in") and not self.is_news(keys) and not self.is_heard()):
-            yield "tick", w
+        is_left = keys.get("in") and not self.is_news(keys) and not self.is_heard()
+        if is_left or w == 0 and any(end <= now for name in ("lse", "px") for end in keys.get(name, {}).values()):
+            yield "tick", w  # who does it matters only where it takes what is left at the door
         if any(lease.end < now + LEASE_MS for lease in worker.leases):
             yield "renew", w
         for lease in worker.leases:
@@ -179,25 +198,32 @@ class Model:
         kind, *rest = move
         if kind == "time":
             if ghost.left["wait"] and self.is_early(keys):
-                ghost.left["wait"] -= 1
+                ghost.spend("wait")
             state.clock = int(self.next_moment(keys))
+            assert state.clock < BEGIN_MS + FAR_MS
             self.store.go_to(state.clock)
         elif kind in ("cancel", "retry"):
             self.person(kind, rest[0])
         elif kind == "crash":
-            old = state.workers[rest[0]]
-            state.workers[rest[0]] = Worker(old.name + "'", old.room)
-            ghost.left["crash"] -= 1
+            self.crash(*rest)
         else:
             self.work(kind, state.workers[rest[0]], rest[1:])
         self.note()
+
+    def crash(self, w, unsent):
+        """Another comes in its place. Of the calls that had just begun some may not have got as far as the provider."""
+        ghost, old = self.state.ghost, self.state.workers[w]
+        ghost.carried = [(id, permit) for id, permit in ghost.carried if permit not in unsent]
+        ghost.started += 1
+        ghost.spend("crash")
+        self.state.workers[w] = Worker(f"W{ghost.started}", old.room)
 
     def is_early(self, keys):
         return any(True for w in range(len(self.state.workers)) for _ in self.of_worker(keys, w))
 
     def person(self, kind, id):
         ghost = self.state.ghost
-        ghost.left[kind] -= 1
+        ghost.spend(kind)
         if kind == "cancel":
             self.store.call("cancel", [id, 86400000])
         else:
@@ -208,11 +234,11 @@ class Model:
     def work(self, kind, w, rest):
         ghost = self.state.ghost
         if rest and rest[-1] is True:
-            ghost.left["lost"] -= 1
+            ghost.spend("lost")
         if kind in ("op", "send", "write"):
             lease = next(lease for lease in w.leases if [lease.id, lease.fence] == rest[:2])
             if kind == "send" and rest[2] != "answer":
-                ghost.left["fail"] -= 1
+                ghost.spend("fail")
             getattr(self.moves, kind)(w, lease, *rest[2:])
             return
         if kind == "hear":
@@ -251,66 +277,58 @@ class Model:
         sure = [move for move in moves if move[0] not in FAULTS]
         if not sure:
             check_end(self.store.current.keys, self.state)
-            self.ends.append(len(path))
+            self.paths += 1
             return False
         some = [move for move in sure if move[-1] is not True and move[0] != "time"] or sure
         path.append(self.random.choice(moves if self.random.random() < SHARE_OF_FAULTS else some))
         self.done += 1
         self.carry_out(path[-1])
-        self.seen[digest(self.store.current, self.state)] = None
+        self.graph.number[digest(self.store.current, self.state)] = None
         return True
 
     def go_everywhere(self):
-        stack = []
-        self.enter(stack, None, None, 0)
-        while stack:
-            saved, moves, here, depth = stack[-1]
-            if not moves:
-                stack.pop()
-                continue
-            move = moves.pop()
+        todo, begun = [], time.monotonic()
+        self.enter(todo, -1, None)
+        while todo and not (self.o.seconds and time.monotonic() - begun > self.o.seconds):
+            some = todo[-AT_ONCE:]
+            del todo[-AT_ONCE:]
+            found = self.go_on(todo, [(saved, move, here) for saved, moves, here in some for move in moves])
+            if found:
+                return found
+        self.is_complete = not todo
+        if not self.is_complete:
+            return None
+        endless, self.paths, self.longest = self.graph.look_back()
+        return endless and (self.graph.path_to(endless), "from here no way leads to an end")
+
+    def go_on(self, todo, moves):
+        """What they ask Redis is asked in one go; then each is made, with its answer. -> what is broken, or None"""
+        asked = []
+        for saved, move, here in moves:
             self.state.load(saved)
+            asked.append(self.store.plan(lambda: self.carry_out(move)))
+        answers = iter(self.store.ask([a for a in asked if a]))
+        for (saved, move, here), a in zip(moves, asked):
+            self.state.load(saved)
+            self.store.answer = next(answers) if a else None
             self.done += 1
             try:
                 self.carry_out(move)
-                self.enter(stack, here, move, depth + 1)
+                self.enter(todo, here, move)
             except Broken as why:
-                return self.path_to(here) + [move], str(why)
-        return self.find_endless()
+                return self.graph.path_to(here) + [move], str(why)
+        return None
 
-    def enter(self, stack, before, move, depth):
-        here = digest(self.store.current, self.state)
-        self.edges.append((before, here))
-        if here in self.seen:
+    def enter(self, todo, before, move):
+        here, is_new = self.graph.enter(digest(self.store.current, self.state), before, move)
+        if not is_new:
             return
-        self.longest = max(self.longest, depth)
         moves = self.possible()
         if not any(move[0] not in FAULTS for move in moves):
             check_end(self.store.current.keys, self.state)
-            self.ends.append(here)
-        self.seen[here] = before, move
+            self.graph.ends.append(here)
         self.random.shuffle(moves)
-        stack.append((self.state.saved(), moves, here, depth))
-
-    def path_to(self, here):
-        path = []
-        while self.seen[here][1]:
-            here, move = self.seen[here]
-            path.append(move)
-        return path[::-1]
-
-    def find_endless(self):
-        """All has been seen: from everywhere there must be a way to an end."""
-        before, good, todo = {}, set(self.ends), list(self.ends)
-        for a, b in self.edges:
-            before.setdefault(b, []).append(a)
-        while todo:
-            for a in before.get(todo.pop(), []):
-                if a is not None and a not in good:
-                    good.add(a)
-                    todo.append(a)
-        endless = next((here for here in self.seen if here not in good), None)
-        return endless and (self.path_to(endless), "from here no way leads to an end")
+        todo.append((self.state.saved(), moves, here))
 
     def again(self, path):
         """The same moves from the start, those that are possible -> the rule that is broken, or None."""
@@ -326,8 +344,10 @@ class Model:
                 return str(why)
         return None
 
-    def digest(self):
-        return digest(self.store.current, self.state)
+
+def subsets(items):
+    items = list(items)
+    return [some for size in range(len(items) + 1) for some in itertools.combinations(items, size)]
 
 
 def shorten(model, path, why):
@@ -352,9 +372,9 @@ def run(arguments=None, faults=None, quiet=False):
     begun = time.monotonic()
     try:
         found = model.run()
-        figures = {"moves": model.done, "states": len(model.seen), "ends": len(model.ends), "longest": model.longest,
-                   "calls": model.store.calls, "seconds": round(time.monotonic() - begun, 1),
-                   "complete": not o.moves, "options": vars(o)}
+        figures = {"moves": model.done, "states": len(model.graph.number), "paths": model.paths, "longest": model.longest,
+                   "ends": len(model.graph.ends), "calls": model.store.calls, "seconds": round(time.monotonic() - begun, 1),
+                   "complete": model.is_complete, "options": vars(o)}
         if found:
             path, why = found if "no way leads" in found[1] else shorten(model, *found)
             figures["broken"] = why
@@ -370,7 +390,7 @@ def run(arguments=None, faults=None, quiet=False):
 
 def tell(f):
     print(f"{f['options']['jobs']} jobs, {f['options']['workers']} workers, seed {f['options']['seed']}: {f['moves']} moves, "
-          f"{f['states']} states, {f['ends']} ends, paths of up to {f['longest']} moves, {f['seconds']} s"
+          f"{f['states']} states, {f['paths'] or 0:.4g} paths of up to {f['longest']} moves, {f['seconds']} s"
           + ("" if f["complete"] else " (a part)"))
     if "broken" in f:
         print("BROKEN:", f["broken"])

@@ -1,5 +1,7 @@
 """What must be true of the queue after every move of the model check, and at the end of every path."""
 
+from collections import defaultdict
+
 PLACES = {"ready": "q", "active": "lse", "delayed": "dly", "parked": "dly", "ambiguous": "dly", "dead": "dead",
           "quarantined": "quar", "next": "nx"}
 ENDED = ("done", "dead", "cancelled", "quarantined")
@@ -23,16 +25,21 @@ def group_of(j):
     return f"{j['route']}|{j['lane']}|{j['tenant']}"
 
 
-def places_of(keys, id):
-    found = ["q"] * sum(id in group for name, group in keys.items() if name.startswith("q:"))
-    found += [place for place in ("dly", "lse", "dead", "quar") if id in keys.get(place, {})]
-    found += ["nx"] * sum(value == id for name, value in keys.items() if name.startswith("nx:"))
-    found += ["door"] * sum(dict(zip(f[::2], f[1::2])).get("id") == id for _, f in keys.get("in", []))
+def places_of(keys):
+    """-> where each job is; it may be in several places"""
+    found = defaultdict(list)
+    for name, value in keys.items():
+        kind = name.partition(":")[0]
+        ids = value if kind == "q" or name in ("dly", "lse", "dead", "quar") else [value] if kind == "nx" else ()
+        for id in ids:
+            found[id].append(kind)
+    for _, f in keys.get("in", []):
+        found[dict(zip(f[::2], f[1::2])).get("id")].append("door")
     return found
 
 
-def check_job(keys, id):
-    j, found, has_result = keys.get("j:" + id), places_of(keys, id), "res:" + id in keys
+def check_job(keys, id, found):
+    j, has_result = keys.get("j:" + id), "res:" + id in keys
     if j:
         must(found == [PLACES[j["state"]]], f"job {id} is {j['state']}, and in {found}")
         must(not has_result or j["state"] in KEPT, f"job {id} is {j['state']} and has a result")
@@ -100,8 +107,9 @@ def check_leases(keys, state):
 
 
 def check(keys, state):
+    places = places_of(keys)
     for id in state.jobs:
-        check_job(keys, id)
+        check_job(keys, id, places[id])
     check_permits(keys, state.ghost)
     check_counts(keys, state.ghost)
     check_answers(keys, state.ghost)

@@ -12,13 +12,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scenarios"))
 
 from queue_scripts import PREFIX, Queue, Server  # noqa: E402
 
+from model_rules import Broken  # noqa: E402
+
 UNCHANGED = 10 ** 13  # a time to live that means: it has one, and it was not set anew
 
 TAKE = """
-local function permit(packed) -- calls.lua
-  local job, name, cost, most, ends, slots, windows, budgets, reaped = cmsgpack.unpack(packed)
-  local flat = {'job', job, 'name', name, 'cost', cost, 'slots', table.concat(slots, ' ')}
-  if reaped then
+-- With: calls
+local function permit(name)
+  local p = permit_read(name) -- calls.lua
+  local flat = {'job', p.job, 'slots', table.concat(p.slots, ' ')}
+  if p.reaped then
     flat[#flat + 1], flat[#flat + 2] = 'reaped', '1'
   end
   return flat
@@ -29,7 +32,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
   local value
   if key:find(':use:', 1, true) or key:find(':rl:', 1, true) then value = '' -- packed, and of no consequence
-  elseif key:find(':p:', 1, true) then value = permit(redis.call('GET', key)); kind = 'hash'
+  elseif key:find(':p:', 1, true) then value = permit(key:match(':p:(.*)$')); kind = 'hash'
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
@@ -64,6 +67,14 @@ def pairs(flat):
     return dict(zip(flat[::2], flat[1::2]))
 
 
+class Asked(Exception):
+    """What a move asks Redis."""
+
+    def __init__(self, content, commands, expired):
+        super().__init__()
+        self.content, self.commands, self.expired = content, commands, expired
+
+
 class Store:
     """`faults`: {script: Lua}, for the check of the check. The Lua stands before each command of the script: the command
     and its arguments are in `a`, it may return something else than `real(...)` would."""
@@ -72,9 +83,11 @@ class Store:
         import redis
         self.server = Server()
         self.redis = redis.Redis(unix_socket_path=self.server.socket)
-        self.faults, self.shas, self.calls, self.restores = faults or {}, {}, 0, 0
-        self.take, self.put = self.redis.script_load(TAKE), self.redis.script_load(PUT_BACK)
-        self.current = self.snapshot = None
+        self.connection = self.redis.connection_pool.get_connection("all that moves ask")
+        self.faults, self.shas, self.calls = faults or {}, {}, 0
+        self.take, self.put = self.redis.script_load(Queue(None).whole(TAKE)), self.redis.script_load(PUT_BACK)
+        self.current = self.held = None  # what is looked at; what Redis has
+        self.is_planning, self.answer = False, None  # answer: to what the next move asks
         self.clock = 0
 
     def close(self):
@@ -92,22 +105,46 @@ class Store:
         return self.shas[name]
 
     def restore(self, snapshot):
-        if snapshot is not self.current:
-            self.redis.evalsha(self.put, 0, snapshot.blob)
-            self.current, self.restores = snapshot, self.restores + 1
+        """What is looked at is there at once; Redis gets it with the next command."""
+        self.current = snapshot
 
     def run(self, *commands, expired=()):
         """Commands as lists, on the current content -> their replies; self.current is what is there then."""
-        pipe = self.redis.pipeline(transaction=False)
-        if expired:
-            pipe.delete(*expired)
-        for command in commands:
-            pipe.execute_command(*command)
-        pipe.evalsha(self.take, 0)
-        *replies, (text, blob) = pipe.execute()
-        self.current = self.read(text, blob, expired)
+        asked = Asked(self.current, commands, expired)
+        if self.is_planning:
+            raise asked
+        *replies, (text, blob) = self.answer or self.ask([asked])[0]
+        self.answer = None
+        self.current = self.held = self.read(text, blob, expired)
         self.calls += 1
-        return [decode(reply) for reply in (replies[1:] if expired else replies)]
+        return [decode(reply) for reply in replies[len(replies) - len(commands):]]
+
+    def ask(self, many):
+        """All in one go: most of the time would be spent waiting for each. -> the answers of each"""
+        sent, counts = [], []
+        for asked in many:
+            begun = len(sent)
+            if len(many) > 1 or asked.content is not self.held:
+                sent.append(packed(["EVALSHA", self.put, 0, asked.content.blob]))
+            if asked.expired:
+                sent.append(packed(["DEL", *asked.expired]))
+            sent += [packed(command) for command in asked.commands]
+            sent.append(packed(["EVALSHA", self.take, 1, PREFIX]))
+            counts.append(len(sent) - begun)
+        self.connection.send_packed_command([b"".join(sent)])
+        return [[self.connection.read_response() for _ in range(count)] for count in counts]
+
+    def plan(self, move):
+        """-> what it would ask Redis, or None"""
+        self.is_planning = True
+        try:
+            move()
+        except Asked as asked:
+            return asked
+        except Broken:
+            return None  # and again when it is made
+        finally:
+            self.is_planning = False
 
     def read(self, text, blob, expired):
         before, keys, ends = self.current, {}, {}
@@ -122,9 +159,9 @@ class Store:
                 if kind == "zset" else sorted(value) if kind == "set" else value
         return Snapshot(blob, keys, ends)
 
-    def call(self, name, args):
+    def call(self, name, args, *before):
         clock = ["HSET", PREFIX + "clock", "s", self.clock // 1000, "us", self.clock % 1000 * 1000]
-        return self.run(clock, ["EVALSHA", self.sha(name), 1, PREFIX, *args])[1]
+        return self.run(*before, clock, ["EVALSHA", self.sha(name), 1, PREFIX, *args])[-1]
 
     def go_to(self, ms):
         """Time passes: what had an end is gone."""
@@ -132,6 +169,11 @@ class Store:
         expired = [PREFIX + name for name, end in self.current.ends.items() if end <= ms]
         if expired:
             self.run(expired=expired)
+
+
+def packed(command):
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
+    return b"".join([b"*%d\r\n" % len(parts), *(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)])
 
 
 def decode(reply):
@@ -151,9 +193,9 @@ class Caller(Queue):
         super().__init__(None, name, clock=store)
         self.store, self.last = store, None
 
-    def call(self, name, *args):
+    def call(self, name, *args, before=()):
         self.last = name, [str(a) for a in args]
-        return self.store.call(*self.last)
+        return self.store.call(*self.last, *before)
 
     def again(self, name, args):
         return self.store.call(name, args)

@@ -29,15 +29,15 @@ class Lease:
         self.park_at, self.full = 0, ""
         self.stage = None
 
+    def is_sent(self):
+        """The provider was asked, as far as is known: a crash just before looks the same to all others."""
+        return self.stage == "settle" and self.outcome != "failed" and not self.resend
+
 
 class Worker:
     def __init__(self, name, room):
         self.name, self.room = name, room
         self.claims, self.claim_again, self.heard, self.leases = 0, False, None, []
-
-    def key(self):
-        """All of it, for the digest. Fences stay as they are, moments are told by the caller's clock."""
-        return (self.name, self.claims if self.claim_again else 0, self.claim_again, self.heard)
 
 
 def known_calls(stored):
@@ -135,8 +135,8 @@ class Moves:
     def tick(self, w):
         """All who live tick each second; that one is looked at is another thing."""
         caller = self.caller_of(w)
-        caller.store.run(["ZADD", "{flow-worker}:wrk", self.state.clock, w.name])
-        reply = caller.call("tick", w.name, "{}", 1, "", LEASE_MS, WAIT_MS, caller.ttl_ms, 500)
+        reply = caller.call("tick", w.name, "{}", 1, "", LEASE_MS, WAIT_MS, caller.ttl_ms, 500,
+                            before=[["ZADD", "{flow-worker}:wrk", self.state.clock, w.name]])
         if reply[2] and w.heard is None:
             w.heard = reply[2]
 

@@ -56,7 +56,10 @@ class Queue:
         self.scripts, self.faults = {}, ()  # faults: (text, replacement) of mutated scripts
 
     def source(self, name):
-        own = (LUA / f"{name}.lua").read_text()
+        return self.whole((LUA / f"{name}.lua").read_text())
+
+    def whole(self, own):
+        """A script with the parts that it needs in front of it, as embed.cmake makes it."""
         needs = re.search(r"^-- With: (.+)$", own, re.M)
         parts = ["lib"] + (needs[1].split() if needs else [])
         text = "\n".join([(LUA / f"{part}.lua").read_text() for part in parts] + [own])

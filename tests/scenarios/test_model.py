@@ -28,7 +28,7 @@ NO_FENCE = """
 FAULTS = {
     "finish does not look at the fence": ("finish", NO_FENCE, LATE, ""),
     "store does not look at the fence": ("store", NO_FENCE, LATE, "is stored with fence"),
-    "a claim at the same moment gives the same fence": ("claim", NO_FENCE.replace("ARGV[2]", "'0'"), LATE, "with the same fence"),
+    "a claim at the same moment gives the same fence": ("claim", NO_FENCE.replace("ARGV[2]", "'0'"), LATE, ""),
     "a permit does not look for an answer": ("permit", """
   if a[1]:match('^H') and a[3]:match('^won:') then return false end""", LATE, "its answer is stored"),
     "an answer of a worker that lost its lease is refused": ("settle", """

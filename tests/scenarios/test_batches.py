@@ -249,6 +249,25 @@ def test_a_try_shows_before_and_after_and_the_price_and_writes_nothing(articles,
     assert "before: old" in text and f"after:  {answer_to(1)}" in text and "nothing was written" in text
 
 
+def test_a_try_reads_what_would_be_replaced_although_the_batch_does_not_ask_for_it(articles, redis, batch, simulator, tmp_path):
+    fake = articles(3)
+    fake.item("articles", 1)["meta"] = "old"
+    fake.add("notes", id="n", text="there already")
+    note = {"type": "item-update", "key": "note", "options": {"collection": "notes", "key": ["n"], "payload": {"text": "{{ask.content}}"}}}
+    new = {"type": "item-create", "key": "new", "options": {"collection": "notes", "payload": {"text": "{{ask.content}}"}}}
+    gone = {"type": "item-update", "key": "gone", "options": {"collection": "notes", "key": "x", "payload": {"text": "1"}}}
+    (tmp_path / "four.json").write_text(json.dumps([dict(ASK, resolve="write"), dict(WRITE, resolve="note"), dict(note, resolve="new"),
+                                                    dict(new, resolve="gone"), gone]))
+    only = ("--collection", "articles", "--fields", "title", "--flow", "four.json", "--try", "1")
+    tried = batch("create", *only, "--json")
+    assert tried.status == 0, tried.err
+    assert [w["before"] for w in tried.json["tries"][0]["writes"]] == [{"meta": "old"}, {"text": "there already"}, None, {}]
+    assert fake.writes() == []
+    text = batch("create", *only).out
+    for before in ("old", "there already", "(a new item)", "(could not be read)"):
+        assert f"before: {before}\n" in text, text
+
+
 def test_a_dry_run_shows_three_prompts_and_asks_nobody(articles, redis, batch, simulator):
     fake = articles(50)
     shown = batch("create", "--collection", "articles", "--dry-run")

@@ -2,6 +2,7 @@
  * beside what is there, and from what they have cost comes the price of all. Or no questions at all:
  * the prompts. */
 #include "common/config.h"
+#include "common/directus.h"
 #include "common/loop.h"
 #include "common/secrets.h"
 #include "worker/cli/cli_batch.h"
@@ -93,43 +94,87 @@ static void free_all(struct trial *trials, size_t count)
 
 /* ---- what would be written ---- */
 
-static bool is_item(const cJSON *options, const struct trial *t, const struct batch *b)
+/* The one key of a write as text; NULL: it has none, or several. */
+static const char *key_of(struct arena *a, const cJSON *options)
 {
-	const char *collection = json_get_text(options, "collection");
 	const cJSON *key = json_get(options, "key");
-	char number[JSON_NUMBER_MAX];
-	const char *text;
 
-	if (cJSON_IsArray(key) && key->child)
-		key = key->child;
-	text = cJSON_IsNumber(key)   ? json_number_text(key->valuedouble, number)
-	       : cJSON_IsString(key) ? key->valuestring
-				     : "";
-	return b->collection && collection && strcmp(collection, b->collection) == 0 &&
-	       strcmp(text, t->item->key) == 0;
+	if (cJSON_IsArray(key))
+		key = json_count(key) == 1 ? key->child : NULL;
+	if (cJSON_IsNumber(key)) {
+		char number[JSON_NUMBER_MAX];
+
+		return arena_strdup(a, json_number_text(key->valuedouble, number));
+	}
+	return cJSON_IsString(key) ? key->valuestring : NULL;
 }
 
-static cJSON *write_json(struct arena *a, const struct trial *t, const struct batch *b,
-			 const cJSON *options)
+/* Fields of an item as they are now; NULL: it could not be read. */
+static const cJSON *read_fields(struct cli_queue *q, const char *collection, const char *key,
+				cJSON *fields)
 {
-	cJSON *json = json_object(a), *before = json_object(a);
-	const cJSON *payload = json_get(options, "payload"), *field;
+	struct directus_request req = {.method = "GET", .repeatable = true};
+	struct directus_call *c = arena_make(q->arena, struct directus_call);
+	cJSON *query = json_object(q->arena);
+	struct error err;
+
+	if (!q->setup.services.directus ||
+	    !directus_item_path(q->arena, collection, key, &req.path, &err))
+		return NULL;
+	json_set(q->arena, query, "fields", fields);
+	req.query = directus_query(q->arena, query);
+	directus_start(q->setup.services.directus, c, &req, q->arena);
+	setup_wait(&q->setup, &c->task.call);
+	return c->task.call.err.code == ERR_OK ? c->data : NULL;
+}
+
+/* What a write would replace. Of the item itself what was read with it; the rest is read as the batch
+ * will read it before it writes, whatever its `fields` are. */
+static cJSON *before_of(struct cli_queue *q, const struct trial *t, const struct batch *b,
+			const cJSON *options)
+{
+	struct arena *a = q->arena;
+	const char *collection = json_get_text(options, "collection"), *key = key_of(a, options);
+	const cJSON *payload = json_get(options, "payload"), *field, *now = NULL, *value;
+	cJSON *before = json_object(a), *missing = json_array(a);
+	bool is_item = b->collection && collection && key &&
+		       strcmp(collection, b->collection) == 0 && strcmp(key, t->item->key) == 0;
+
+	if (!collection || !key || !cJSON_IsObject(payload))
+		return before;
+	json_each(field, payload)
+		if (!is_item || !json_get(t->item->value, field->string))
+			json_push(missing, json_text(a, field->string));
+	if (missing->child)
+		now = read_fields(q, collection, key, missing);
+	json_each(field, payload) {
+		value = is_item ? json_get(t->item->value, field->string) : NULL;
+		value = value ? value : json_get(now, field->string);
+		if (value)
+			json_set(a, before, field->string, json_share(a, value));
+	}
+	return before;
+}
+
+static cJSON *write_json(struct cli_queue *q, const struct trial *t, const struct batch *b,
+			 const cJSON *step)
+{
+	struct arena *a = q->arena;
+	const cJSON *options = json_get(step, "options"), *key = json_get(options, "key"),
+		    *payload = json_get(options, "payload");
+	bool is_new = strcmp(json_get_text(step, "type"), "item-create") == 0;
+	cJSON *json = json_object(a);
 
 	json_set_text(a, json, "collection", json_get_text(options, "collection"));
-	json_set(a, json, "key",
-		 json_get(options, "key") ? json_share(a, json_get(options, "key")) : json_null(a));
-	if (is_item(options, t, b))
-		json_each(field, cJSON_IsObject(payload) ? payload : NULL)
-			if (json_get(t->item->value, field->string))
-				json_set(a, before, field->string,
-					 json_share(a, json_get(t->item->value, field->string)));
-	json_set(a, json, "before", before);
+	json_set(a, json, "key", key && !is_new ? json_share(a, key) : json_null(a));
+	json_set(a, json, "before", is_new ? json_null(a) : before_of(q, t, b, options));
 	json_set(a, json, "after", payload ? json_share(a, payload) : json_null(a));
 	return json;
 }
 
-static cJSON *trial_json(struct arena *a, const struct trial *t, const struct batch *b)
+static cJSON *trial_json(struct cli_queue *q, const struct trial *t, const struct batch *b)
 {
+	struct arena *a = q->arena;
 	const struct run *r = t->run;
 	cJSON *json = json_object(a), *writes = json_array(a), *masked;
 	const cJSON *step;
@@ -146,7 +191,7 @@ static cJSON *trial_json(struct arena *a, const struct trial *t, const struct ba
 
 		if ((strcmp(type, "item-update") == 0 || strcmp(type, "item-create") == 0) &&
 		    strcmp(status, "resolve") == 0)
-			json_push(writes, write_json(a, t, b, json_get(step, "options")));
+			json_push(writes, write_json(q, t, b, step));
 	}
 	json_set(a, json, "writes", writes);
 	if (!writes->child)
@@ -166,7 +211,7 @@ static const char *shown(struct arena *a, const cJSON *value)
 {
 	const char *text = cJSON_IsString(value) ? value->valuestring
 			   : value               ? json_print(a, value).ptr
-						 : "(not read)";
+						 : "(could not be read)";
 	size_t cut = strlen(text);
 
 	if (cut <= TEXT_SHOWN)
@@ -178,7 +223,7 @@ static const char *shown(struct arena *a, const cJSON *value)
 
 static void print_trial(struct arena *a, const cJSON *json)
 {
-	const cJSON *write, *field, *cost = json_get(json, "costUsd");
+	const cJSON *write, *field, *before, *cost = json_get(json, "costUsd");
 
 	(void)printf("item %s: %s, %.0f tokens, %s, %s\n", json_get_text(json, "item"),
 		     json_get_text(json, "status"), json_get_number(json, "tokens", 0),
@@ -190,13 +235,17 @@ static void print_trial(struct arena *a, const cJSON *json)
 			     json_get_text(json, "message"));
 	else if (json_get(json, "last"))
 		(void)printf("  result: %s\n", shown(a, json_get(json, "last")));
-	json_each(write, json_get(json, "writes"))
+	json_each(write, json_get(json, "writes")) {
+		before = json_get(write, "before");
 		json_each(field, json_get(write, "after"))
 			(void)printf("  %s.%s\n    before: %s\n    after:  %s\n",
 				     json_get_text(write, "collection"),
 				     field->string ? field->string : "",
-				     shown(a, json_get(json_get(write, "before"), field->string)),
+				     cJSON_IsNull(before)
+					     ? "(a new item)"
+					     : shown(a, json_get(before, field->string)),
 				     shown(a, field));
+	}
 }
 
 /* ---- the price ---- */
@@ -256,7 +305,7 @@ static int show(struct cli_queue *q, const struct cli_batch_plan *plan, const st
 	bool good = true;
 
 	for (size_t i = 0; i < count; i++) {
-		json_push(tries, trial_json(a, &trials[i], &plan->batch));
+		json_push(tries, trial_json(q, &trials[i], &plan->batch));
 		good = good && trials[i].run->outcome == RUN_DONE;
 	}
 	json_set(a, all, "tries", tries);

@@ -31,6 +31,9 @@ struct directus {
 	struct directus_extension extension;
 	char *url, *authorization;
 	struct directus_turns turns;
+	uint64_t
+		answered_ms; /* loop time of the last answer that shows that it works; 0: none yet */
+	bool is_away;        /* a call has given up, and nothing was answered since */
 };
 
 static task_step take_turn, send_it, answered, rested;
@@ -80,6 +83,11 @@ unsigned directus_concurrency(const struct directus *d)
 void directus_share(struct directus *d, unsigned workers)
 {
 	directus_turns_share(&d->turns, workers);
+}
+
+bool directus_is_away(const struct directus *d, uint64_t since_ms)
+{
+	return d->answered_ms < since_ms;
 }
 
 struct loop *directus_loop(const struct directus *d)
@@ -290,17 +298,41 @@ static enum task_next send_it(struct task *t)
 	return task_await_either(t, &c->http.call, answered);
 }
 
+/* What it refuses it has understood; what stands before it answers 502, 504 or a redirect. */
+static void note_answer(struct directus *d, int status)
+{
+	bool is_good = (status >= 200 && status < 300) ||
+		       (status >= 400 && status < 500 && status != 408 && status != 429);
+
+	if (!is_good)
+		return;
+	d->answered_ms = loop_now(d->loop);
+	d->is_away = false;
+}
+
+/* A 500 may be what was asked for. */
+static bool is_outage(const struct directus_call *c)
+{
+	const struct error *network = &c->http.call.err;
+
+	if (network->code != ERR_OK)
+		return network->code == ERR_CONNECTION || network->code == ERR_TIMEOUT;
+	return c->status != 500 && error_is_retryable(&c->task.call.err);
+}
+
 static enum task_next answered(struct task *t)
 {
 	struct directus_call *c = call_of(t);
+	struct directus *d = c->directus;
 	bool failed = c->http.call.err.code != ERR_OK;
 	bool again;
 
 	directus_turn_give_back(&c->turn);
 	c->status = c->http.status;
+	note_answer(d, failed ? 0 : c->status);
 	if (!failed && c->status >= 200 && c->status < 300) {
 		if (!c->req.raw)
-			directus_turns_good(&c->directus->turns, &c->turn, c->http.first_byte_ms);
+			directus_turns_good(&d->turns, &c->turn, c->http.first_byte_ms);
 		return read_data(c);
 	}
 	if (!failed && c->status >= 300 && c->status < 400)
@@ -312,9 +344,11 @@ static enum task_next answered(struct task *t)
 					 ? http_reply_header(&c->http, "location")
 					 : "");
 	again = failed ? may_try_after_failure(c) : may_try_after_reply(c);
-	if (!again || c->tries >= TRIES_MAX)
+	if (!again || d->is_away || c->tries >= TRIES_MAX) {
+		d->is_away = d->is_away || (is_outage(c) && directus_is_away(d, c->began_ms));
 		return task_end(t);
-	sleep_start(c->directus->loop, &c->rest, rest_ms(c));
+	}
+	sleep_start(d->loop, &c->rest, rest_ms(c));
 	return task_await(t, &c->rest.call, rested);
 }
 
@@ -350,7 +384,8 @@ void directus_start(struct directus *d, struct directus_call *c, const struct di
 				    .task.cleanup = give_back_turn,
 				    .directus = d,
 				    .arena = a,
-				    .req = *req};
+				    .req = *req,
+				    .began_ms = loop_now(d->loop)};
 	c->http_req = (struct http_request){
 		.method = req->method,
 		.url = arena_printf(a, "%s%s%s%s", d->url, req->path, has_query ? "?" : "",

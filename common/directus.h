@@ -5,6 +5,8 @@
  *	429, 503, no connection         always: nothing was done; Retry-After is obeyed
  *	other 5xx, 408, time-out, cut   only what is `repeatable` (all but POST, unless told otherwise),
  *	                                a few times: bad data can answer 500 for ever
+ *	                                all of them once only while Directus is away: when a call has given
+ *	                                up, and nothing was answered since
  *	403 FORBIDDEN                   a few times within 2 s, if `may_be_new`: an event flow can be
  *	                                faster than the transaction that caused it
  *
@@ -45,6 +47,9 @@ const char *directus_url(const struct directus *d);
 unsigned directus_concurrency(const struct directus *d); /* at the moment */
 /* How many workers there are: bulk_share is that of all of them together. */
 void directus_share(struct directus *d, unsigned workers);
+/* Whether nothing that it was asked since then (loop time) has had an answer that shows that it works:
+ * what failed meanwhile did so because Directus is away, not because of what was asked. */
+bool directus_is_away(const struct directus *d, uint64_t since_ms);
 struct loop *directus_loop(const struct directus *d);
 struct directus_keys *directus_keys(const struct directus *d);     /* for directus_key.c */
 struct directus_extension *directus_extension(struct directus *d); /* for directus_extension.c */
@@ -84,6 +89,7 @@ struct directus_call {
 	struct directus_turn turn;
 	struct sleep_call rest;
 	unsigned server_failures, forbidden;
+	uint64_t began_ms; /* loop time */
 };
 
 /* What req points to must stay until the call has ended; req itself is copied. */

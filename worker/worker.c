@@ -181,6 +181,8 @@ static enum task_next ran(struct task *t)
 		.item = run_item_record(r),
 		.code = r->err.code != ERR_OK ? failure_code(&r->err) : NULL,
 		.at_ms = r->again_ms,
+		.directus_is_away = r->directus_is_away,
+		.not_before_ms = r->err.retry_after_ms ? wall_ms() + r->err.retry_after_ms : 0,
 	};
 
 	k->outcome = finish.outcome;

@@ -105,7 +105,7 @@ class Moves:
         caller = self.caller_of(w)
         _, jobs = caller.call("claim", w.name, w.claims, w.room - len(w.leases), LEASE_MS)
         w.claim_again = lost
-        for id, fence, *_, stored in jobs:
+        for id, fence, *_, stored, _is_trial in jobs:
             owner = self.state.ghost.handed.setdefault((id, fence), w.name)
             must(owner == w.name, f"job {id} was given to {owner} and to {w.name} with the same fence {fence}")
             newer = [f for i, f in self.state.ghost.handed if i == id and f > fence]

@@ -33,7 +33,7 @@ ROWS = {
     "R17": (rows_jobs.delays, dict(idle=30, rate=200, seconds=4), dict(idle=300, rate=1000, seconds=20)),
     "R18": (rows_jobs.cancels, dict(times=20), dict(times=200)),
     "R19": (rows_jobs.poison, dict(jobs=200), dict(jobs=20000)),
-    "R21": (rows_jobs.directus_away, dict(jobs=30, seconds=3), dict(jobs=200, seconds=600)),
+    "R21": (rows_jobs.directus_away, dict(jobs=30, seconds=6), dict(jobs=200, seconds=600)),
     "R22": (rows_redis.errors, dict(times=1, scripts=(0, 2, 4), full_seconds=1),
             dict(times=20, scripts=range(6), full_seconds=30)),
     "R25": (rows_failover.failovers, dict(times=2, rate=20, sets=[(1, 1)]),

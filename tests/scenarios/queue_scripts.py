@@ -135,7 +135,8 @@ class Queue:
 
 
 class Job:
-    def __init__(self, queue, job_id, fence, losses, body, tenant, lane, route, batch, reply, filed, stored):
+    def __init__(self, queue, job_id, fence, losses, body, tenant, lane, route, batch, reply, filed, stored, is_trial):
+        self.is_trial = is_trial == 1
         self.q, self.id, self.fence, self.losses, self.body = queue, job_id, fence, losses, body
         self.tenant, self.lane, self.route, self.batch, self.reply = tenant, lane, route, batch, reply
         self.filed = filed

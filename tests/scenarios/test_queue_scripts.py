@@ -304,6 +304,93 @@ def test_a_job_that_was_tried_max_times_is_dead(q, clock):
     assert q.state("a") == "dead" and q.result("a")["status"] == "dead"
 
 
+# ---- Directus is away ----
+
+def directus_away(q, job, backoff_ms=300_000, not_before=0):
+    return job.finish("retry", at_ms=q.clock.ms + backoff_ms, code="SERVICE_UNAVAILABLE", full=f"directus {not_before}")
+
+
+@pytest.fixture
+def waiting(q):
+    """Five jobs of two tenants that have found Directus away."""
+    for n in range(5):
+        q.enqueue(id=f"a{n}", tenant=f"t{n % 2}", route=f"openai/gpt{n // 4}")
+    q.file()
+    jobs = q.claim(5)
+    assert [directus_away(q, job) for job in jobs] == [1] * 5
+    return sorted(job.id for job in jobs)
+
+
+def test_while_directus_is_away_one_job_at_a_time_tries_it(q, clock, waiting):
+    tried = []
+    for pause in [2000, 4000] + [5000] * 8:
+        clock.go(pause - 1)
+        assert q.claim(5) == []
+        clock.go(1)
+        [job] = q.claim(5)
+        assert job.is_trial and job.route.startswith("openai/")
+        assert q.claim(5) == [], "the others wait for what becomes of it"
+        assert directus_away(q, job) == 1
+        tried.append(job.id)
+    assert sorted(set(tried)) == waiting, "each in its turn"
+    assert {q.r.hget(q.key("j:" + id), "losses") for id in waiting} == {"1"}, "their own time has not come"
+
+
+def test_all_go_on_when_one_has_found_directus_back(q, clock, waiting):
+    clock.go(2000)
+    [job] = q.claim(5)
+    assert q.call("back") == 2 and q.call("back") == 0, "two tenants; sent twice"
+    ids = []
+    while len(ids) < 4:
+        jobs = q.claim(5)
+        assert jobs and not any(j.is_trial for j in jobs)
+        ids += [j.id for j in jobs]
+        clock.go(10)
+    assert sorted(ids + [job.id]) == waiting
+    assert {q.r.hget(q.key("j:" + id), "route") for id in waiting} == {"openai/gpt0", "openai/gpt1"}
+    for key in ["rl:directus", "wt:directus"]:
+        assert not q.r.exists(q.key(key))
+
+
+def test_a_trial_that_nothing_is_heard_of_is_followed_by_another(q, clock, waiting):
+    clock.go(2000)
+    first = q.claim(5)
+    clock.go(14999)
+    assert q.claim(5) == []
+    clock.go(1)
+    second = q.claim(5)
+    assert len(first) == len(second) == 1 and first[0].id != second[0].id
+
+
+def test_who_waits_for_directus_loses_an_attempt_only_when_its_own_time_has_come(q, clock):
+    job = q.one(id="a", max="2")
+    for backoff_ms, losses, pause in [(10_000, "1", 2000), (10_000, "1", 4000), (10_000, "1", 5000),
+                                      (100_000, "2", 5000), (100_000, "2", 5000)]:
+        assert directus_away(q, job, backoff_ms) == 1
+        assert q.r.hget(q.key("j:a"), "losses") == losses
+        clock.go(pause)
+        [job] = q.claim()
+    clock.go(100_000)
+    assert directus_away(q, job) == 2 and q.state("a") == "dead"
+
+
+def test_what_directus_says_about_coming_back_is_obeyed(q, clock):
+    job = q.one(id="a")
+    directus_away(q, job, not_before=clock.ms + 60_000)
+    clock.go(59_999)
+    assert q.claim() == []
+    clock.go(1)
+    assert q.claim()
+
+
+def test_a_job_that_waits_for_directus_can_be_cancelled_and_does_not_hold_up_others(q, clock, waiting):
+    assert q.call("cancel", "a0", 1000) == "waiting"
+    other_job = q.one(id="b", tenant="t0", route="openai/gpt0")
+    assert other_job.id == "b" and not other_job.is_trial
+    clock.go(2000)
+    assert q.claim(5)[0].id in {"a1", "a2", "a3", "a4"}
+
+
 def test_a_job_that_loses_its_worker_more_than_max_times_is_quarantined(q, clock):
     q.one(id="a", max="2", reply_to=PREFIX + "rep")
     for _ in range(2):

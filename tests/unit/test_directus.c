@@ -266,6 +266,31 @@ TEST(a_directus_that_is_not_there_is_unavailable)
 	assert_int_equal(c.task.call.err.status, 503);
 	assert_true(error_is_retryable(&c.task.call.err));
 	assert_int_equal(c.tries, 6);
+	ask(w, &c, patch(w));
+	assert_int_equal(c.tries, 1);
+}
+
+TEST(while_directus_is_away_each_call_tries_it_once)
+{
+	struct world *w = *state;
+	struct directus_call c = {0};
+	uint64_t before = loop_now(w->loop);
+
+	for (int i = 0; i < 7; i++)
+		script_reply(w->script, 503, "", "{}");
+	ask(w, &c, patch(w));
+	assert_int_equal(c.tries, 6);
+	assert_true(directus_is_away(w->directus, before + 1));
+	ask(w, &c, patch(w));
+	assert_int_equal(c.tries, 1);
+	script_reply(w->script, 403, "",
+		     "{\"errors\":[{\"extensions\":{\"code\":\"FORBIDDEN\"}}]}");
+	ask(w, &c, patch(w)); /* what it refuses it has understood */
+	assert_false(directus_is_away(w->directus, before + 1));
+	script_reply(w->script, 503, "", "{}");
+	script_reply(w->script, 200, "", "{\"data\":{}}");
+	ask(w, &c, patch(w));
+	assert_int_equal(c.tries, 2);
 }
 
 TEST(a_row_that_is_too_new_to_be_seen_is_asked_for_again)
@@ -483,6 +508,7 @@ int main(void)
 		ENTRY_IN_WORLD(a_write_that_may_not_be_read_back_has_no_data),
 		ENTRY_IN_WORLD(what_is_too_much_now_is_sent_again),
 		ENTRY_IN_WORLD(retry_after_holds_for_all_calls),
+		ENTRY_IN_WORLD(while_directus_is_away_each_call_tries_it_once),
 		ENTRY_IN_WORLD(a_post_that_may_have_been_carried_out_is_not_repeated),
 		ENTRY_IN_WORLD(a_post_with_a_key_of_its_own_is_repeated),
 		ENTRY_IN_WORLD(a_server_error_is_tried_a_few_times_only),

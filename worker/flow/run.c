@@ -13,6 +13,7 @@
 #include "worker/flow/run_record.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum {
 	RENDERED_MAX = 16 * 1024 * 1024, /* bytes of one operation's resolved options */
@@ -49,20 +50,33 @@ static enum task_next finish(struct run *r, enum run_outcome outcome, const stru
 	return task_go(&r->task, end);
 }
 
-/* 2 s, 4 s, 8 s, … 5 min: ten of them are an outage of about twenty minutes. */
+/* About 2 s, 4 s, 8 s, … 5 min: ten of them are an outage of about twenty minutes. Jobs that have failed
+ * together do not come back together. */
 static uint64_t outage_delay(const struct run *r)
 {
 	uint32_t doubled = r->with.attempt < 16 ? r->with.attempt : 16;
 	uint64_t delay = u64_min((uint64_t)OUTAGE_FIRST_MS << (doubled ? doubled - 1 : 0),
 				 OUTAGE_LONGEST_MS);
 
+	delay += delay / 4 - arc4random_uniform((uint32_t)delay / 2);
 	return u64_max(delay, r->err.retry_after_ms);
+}
+
+/* It is not this job's trouble: then the queue wakes all who wait for Directus when one of them has found
+ * it back. */
+static bool is_directus_away(const struct run *r, const struct error *err)
+{
+	const struct directus *d = r->with.use->directus;
+
+	return d && err->code != ERR_REDIS && err->status != 500 &&
+	       directus_is_away(d, r->begun_ms);
 }
 
 static enum task_next finish_outage(struct run *r, const struct error *err)
 {
 	r->err = *err;
 	r->again_ms = wall_ms() + outage_delay(r);
+	r->directus_is_away = is_directus_away(r, err);
 	return finish(r, RUN_OUTAGE, NULL);
 }
 
@@ -375,6 +389,7 @@ static enum task_next operate(struct task *t)
 	if (r->with.lease && !lease_may_begin(r->with.lease))
 		return wait_for_lease(r);
 	r->step_started = wall_ms();
+	r->begun_ms = loop_now(t->call.loop);
 	r->failed = false;
 	chain_set_now(&r->chain);
 	prepare_operation(r);
@@ -521,6 +536,7 @@ struct run *run_new(const struct run_options *options)
 void run_start(struct run *r, struct loop *l)
 {
 	r->started_ms = wall_ms();
+	r->begun_ms = loop_now(l);
 	r->task.cleanup = cleanup;
 	if (r->with.job->timeout_ms)
 		timeout_start(l, &r->deadline, r->with.job->timeout_ms, deadline_over);

@@ -72,6 +72,7 @@ struct run {
 	struct error err;              /* DEAD, CANCELLED, OUTAGE: why; PARKED: what it waits for */
 	const cJSON *failure;          /* the error object of the result, or NULL */
 	uint64_t again_ms;             /* time of day */
+	bool directus_is_away;         /* OUTAGE: it is what the job waits for */
 	const cJSON *note;             /* PARKED: for the step `node` */
 	const cJSON *returned;         /* what `return` names; NULL: nothing */
 	cJSON *steps;                  /* the log: an array, in the order in which they ran */
@@ -94,6 +95,7 @@ struct run {
 	struct timeout report_over;
 	struct timeout deadline;
 	uint64_t step_started;
+	uint64_t begun_ms;       /* loop time; of the run, then of the operation */
 	enum error_code stopped; /* why it has been told to stop */
 	bool failed;             /* the operation that has just ended */
 };

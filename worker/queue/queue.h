@@ -156,7 +156,7 @@ enum queue_outcome {
 	QUEUE_PARK,  /* again at at_ms, with its steps and notes; not an attempt. Where a limit is
 	                what it waits for (the last refusal of its journal), its whole group waits */
 	QUEUE_RETRY, /* again at at_ms because a part is out of order; counts towards `max`, and
-	                    ends dead (with `result`) when that is reached */
+	                    ends dead (with `result`) when that is reached. See also directus_is_away */
 	QUEUE_RETURN /* again at once, by anybody: we are stopping; not an attempt */
 };
 
@@ -167,7 +167,12 @@ struct finish {
 	struct str item;   /* JSON for the record of an item of a batch, or empty */
 	const char *code;  /* of the error, for lists and counters; NULL: none */
 	uint64_t at_ms;    /* time of day; PARK, RETRY */
-	const char *route; /* PARK: the route it goes on with; NULL: unchanged */
+	/* RETRY: nothing is wrong with the job, Directus is away. It waits with all others of which that
+	 * is so, until one that tries finds it back, which none does before not_before_ms (time of day).
+	 * It is an attempt only if at_ms of the last one is over. */
+	bool directus_is_away;
+	uint64_t not_before_ms;
+	const char *route;               /* PARK: the route it goes on with; NULL: unchanged */
 	const struct stored_text *texts; /* PARK, RETURN, RETRY: stored in the same move */
 	size_t text_count;
 };

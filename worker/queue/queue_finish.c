@@ -50,6 +50,20 @@ static struct send *send_for(struct lease_own *o, enum script script, size_t wor
 	return s;
 }
 
+static void told_back(struct send *s)
+{
+	(void)s;
+}
+
+/* A step is done, or the job has ended: Directus has answered. */
+static void tell_directus_back(struct lease_own *o)
+{
+	if (!o->tries_directus)
+		return;
+	o->tries_directus = false;
+	send_start(send_new(o->queue, SCRIPT_BACK, 0), told_back);
+}
+
 void queue_step_start(struct lease *lease, struct step_call *c, const struct stored_text *texts,
 		      size_t count)
 {
@@ -61,6 +75,7 @@ void queue_step_start(struct lease *lease, struct step_call *c, const struct sto
 	add_texts(c->send, texts, count);
 	for (size_t i = 0; i < count; i++)
 		lease_set(o, texts[i].name, texts[i].text);
+	tell_directus_back(o);
 	CRASH_POINT("before_step");
 	send_start(c->send, stored);
 }
@@ -105,6 +120,7 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	const struct queue_options *with = o->queue->with;
 	bool for_room =
 		finish->outcome == QUEUE_PARK && o->full_scope && finish->at_ms == o->full_until_ms;
+	bool is_no_news = finish->outcome == QUEUE_RETRY || finish->outcome == QUEUE_RETURN;
 	struct send *s = send_for(o, SCRIPT_FINISH, 13 + 3 * finish->text_count);
 
 	call_begin(&c->call, o->queue->loop, cancel_finish);
@@ -119,11 +135,17 @@ void queue_finish_start(struct lease *lease, struct finish_call *c, const struct
 	send_add_text(s, finish->code);
 	send_add_number(s, finish->at_ms);
 	send_add_text(s, finish->route);
-	send_add_text(s, for_room ? o->full_scope : "");
+	if (finish->directus_is_away)
+		send_add_text(s, arena_printf(s->arena, "directus %llu",
+					      (unsigned long long)finish->not_before_ms));
+	else
+		send_add_text(s, for_room ? o->full_scope : "");
 	send_add_number(s, with->result_ttl_ms);
 	send_add_number(s, with->log_ttl_ms ? with->log_ttl_ms : with->result_ttl_ms);
 	send_add(s, finish->item);
 	add_texts(s, finish->texts, finish->text_count);
+	if (!is_no_news)
+		tell_directus_back(o);
 	CRASH_POINT("before_finish");
 	send_start(s, finished);
 }

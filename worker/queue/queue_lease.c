@@ -51,7 +51,21 @@ static void take_stored(struct lease_own *o, const struct redis_value *texts)
 }
 
 /* What claim.lua tells of a job. */
-enum { ID, FENCE, LOSSES, BODY, TENANT, LANE, ROUTE, BATCH, REPLY, FILED, STORED, JOB_FIELDS };
+enum {
+	ID,
+	FENCE,
+	LOSSES,
+	BODY,
+	TENANT,
+	LANE,
+	ROUTE,
+	BATCH,
+	REPLY,
+	FILED,
+	STORED,
+	TRIES_DIRECTUS,
+	JOB_FIELDS
+};
 
 struct lease_own *lease_new(struct queue *q, const struct redis_value *job, uint64_t end_ms)
 {
@@ -76,6 +90,7 @@ struct lease_own *lease_new(struct queue *q, const struct redis_value *job, uint
 		.filed_ms = strtoull(name_at(job, FILED, a), NULL, 10),
 		.journal = {&queue_journal, true},
 	};
+	o->tries_directus = job->items[TRIES_DIRECTUS].integer == 1;
 	take_stored(o, &job->items[STORED]);
 	o->next = q->leases;
 	o->link = &q->leases;

@@ -177,6 +177,7 @@ struct lease_own {
 	uint32_t calls;         /* to providers, under way: permitted and not yet settled */
 	const char *full_scope; /* the last refusal of a permit: what is full, until when */
 	uint64_t full_until_ms;
+	bool tries_directus; /* many wait for what becomes of it */
 };
 
 static inline struct lease_own *lease_own(const struct lease *lease)

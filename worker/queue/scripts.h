@@ -22,6 +22,7 @@
 	X(TICK, tick)               \
 	X(STORE, store)             \
 	X(FINISH, finish)           \
+	X(BACK, back)               \
 	X(PROGRESS, progress)       \
 	X(PERMIT, permit)           \
 	X(SETTLE, settle)           \

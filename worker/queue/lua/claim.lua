@@ -2,11 +2,12 @@
 -- ARGV: worker, number of the claim, want, lease ms
 -- Reply: {in how many ms something may be there that is not there now (-1: nothing is known), jobs};
 --        each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
---        filed, stored as name, text, ...}
+--        filed, stored as name, text, ..., 1 if it is the one that is let try whether Directus is back}
 -- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
 -- With: groups graves ends
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 5000
+local TRIAL_MS = 15000 -- so long the others wait for what becomes of a trial
 local lease_end = string.format('%.0f', now + lease_ms)
 local jobs, given, leases = {}, {}, {}
 local clock_v -- of the last group that was served
@@ -15,7 +16,7 @@ local clock_v -- of the last group that was served
 local function job_reply(id, fence, j)
   local stored = j.fence ~= '0' and call('HGETALL', K('s:' .. id)) or {} -- who has not run yet has stored nothing
   return {id, fence, number(j.losses), call('GET', K('b:' .. id)) or '', j.tenant, j.lane, j.route,
-    j.batch or '', j.reply or '', j.filed, stored}
+    j.batch or '', j.reply or '', j.filed, stored, j.is_trial and 1 or 0}
 end
 
 local function job_fields(id)
@@ -136,6 +137,16 @@ local function drop_head(g, place)
   removed = removed + 1
 end
 
+-- A job that waited for Directus takes up its own route again. While Directus is away it is the only one: finish.lua.
+local function leave_directus(id, j)
+  j.route = call('HGET', K('j:' .. id), 'home') or '-'
+  call('HSET', K('j:' .. id), 'route', j.route)
+  if call('HEXISTS', K('rl:directus'), 'open') == 1 then
+    call('HSET', K('rl:directus'), 'probe', id, 'until', string.format('%.0f', now + TRIAL_MS))
+    j.is_trial = true
+  end
+end
+
 local function take(g, place)
   local group, lane = g.group, g.lane
   local id = call('ZPOPMIN', K('q:' .. group))[1]
@@ -158,6 +169,9 @@ local function take(g, place)
   local fence_text = string.format('%.0f', fence)
   call('HSET', K('j:' .. id), 'fence', fence_text, 'owner', worker, 'claimed', now, 'state', 'active')
   count_batch(j.batch, j.state, 'active')
+  if j.route == 'directus' then
+    leave_directus(id, j)
+  end
   leases[#leases + 1] = lease_end
   leases[#leases + 1] = id
   given[#given + 1] = id .. ' ' .. fence_text

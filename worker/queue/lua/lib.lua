@@ -33,6 +33,8 @@
 --   rl:<route>         hash      until: cool-down; f: factor; circuit breaker; c: traffic, see calls.lua; dry: why nobody is
 --                                asked although all works: no credit is left there; dry_at
 --   qw:<route>         set       parked jobs that wait for that
+--   rl:directus        hash      while Directus is away: open, until, probe as with routes; jobs that wait for it have the
+--                                route "directus", and their own in `home`; wt:directus: their groups
 --   slow               zset      routes that were told to be slower, or do not work, by time
 --   p:<permit>, px     string, zset  what a call reserved, see calls.lua; when its owner is taken for dead
 --   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking

@@ -144,7 +144,7 @@ def run_timed(queue):
 
 def full(redis, simulator, queue, s, t):
     """A Redis that is really full, while calls are under way."""
-    simulator.set(delay="500")
+    simulator.set(delay="3000")  # so that all 20 are under way at once on a busy machine, too
     ids = [queue.enqueue(ASK) for _ in range(20)]
     wait_for(lambda: len(under_way(simulator)) == 20, "calls under way")
     redis.client.config_set("maxmemory", 1)

@@ -189,11 +189,14 @@ static void add_entry(struct queue *q, struct arena *a, const struct redis_value
 
 /* ---- filing ---- */
 
-/* What could not be filed is still at the door; tick.lua finds it. */
+/* What could not be filed is still at the door; tick.lua finds it. Where the claim that went out behind the filing
+ * has been answered before it, Redis had to be sent the script's source first: the claim came too early. */
 static void look_at_the_rest(const struct once *o)
 {
 	if (o->redis.call.err.code != ERR_OK)
 		queue_tick_soon(o->queue);
+	else if (!o->queue->claiming.is_busy)
+		claim_poke(o->queue);
 }
 
 void door_file(struct queue *q, struct once *filing, const struct redis_value *entries,

@@ -227,10 +227,10 @@ static void estimate(struct llm_call *c)
 								      .provider = t->config->id,
 								      .model = t->model_id,
 								      .count = c->count});
-	c->estimate = calibration_input(
-		&c->known, &c->count,
-		(uint64_t)((double)c->count.guess *
-			   models_factor(c->op->use->models, t->config->id, t->model->id)));
+	c->estimate = c->known.input ? c->known.input
+				     : (uint64_t)((double)c->count.guess *
+						  models_factor(c->op->use->models, t->config->id,
+								t->model->id));
 }
 
 /* Estimates are up to 20 % off: only what is too long even then is refused. */

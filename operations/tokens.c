@@ -25,8 +25,8 @@ struct sum {
 	size_t bytes_to_come; /* of all texts */
 	double pairs;         /* by byte pairs; of them: */
 	double own, base; /* by classes, as the model's tokenizer and as the one with the ranks */
-	uint64_t bytes, other, digits, letters; /* other: not ASCII */
-	uint64_t added;                         /* what is no text */
+	struct token_count count; /* all but the tokens */
+	uint64_t added;           /* what is no text */
 };
 
 static enum tokenizer base_of(const struct model *m)
@@ -77,23 +77,38 @@ static double by_pairs(const struct sum *s, struct str text)
 			       : (double)byte_pairs_count(s->model->byte_pairs, text);
 }
 
-static void look_at_bytes(struct sum *s, struct str text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
+enum class { NOTHING, WORD, SIGN, DIGIT };
 
-		s->other += c >= 0x80;
-		s->digits += c >= '0' && c <= '9';
-		s->letters += ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
+static enum class class_of(unsigned char c) {
+	if (c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return WORD;
+	if (c >= '0' && c <= '9') return DIGIT;
+	return c > ' ' && c < 0x7F ? SIGN : NOTHING;
+}
+
+/* In what tokenizers differ most: they cut all of these otherwise. */
+static void look_at_bytes(struct token_count *c, struct str text)
+{
+	enum class before = NOTHING;
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char byte = (unsigned char)text.ptr[i];
+		enum class class = class_of(byte);
+
+		c->other += byte >= 0x80;
+		c->lines += byte == '\n';
+		c->digits += class == DIGIT;
+		c->words += class == WORD && before != WORD;
+		c->signs += class == SIGN && before != SIGN;
+		before = class;
 	}
-	s->bytes += text.len;
+	c->bytes += text.len;
 }
 
 static void add_text(struct sum *s, struct str text)
 {
 	const struct model *m = s->model;
 
-	look_at_bytes(s, text);
+	look_at_bytes(&s->count, text);
 	if (m->byte_pairs)
 		s->pairs += by_pairs(s, text);
 	if (m->byte_pairs && m->tokenizer != base_of(m))
@@ -102,41 +117,18 @@ static void add_text(struct sum *s, struct str text)
 		s->own += tokens_by_classes(m->tokenizer, text);
 }
 
-/* What kind of text it is: tokenizers differ by other factors in other scripts, and in words by others than
- * in data. The rest are separators and signs. */
-static const char *kind_of(const struct sum *s, bool by_pairs)
-{
-	enum { SCRIPT, ACCENTS, DIGITS, WORDS, DATA };
-	static const char *const names[][2] = {
-		[SCRIPT] = {"script",  "pairs-script" },
-                  [ACCENTS] = {"accents", "pairs-accents"},
-		[DIGITS] = {"digits",  "pairs-digits" },
-                  [WORDS] = {"words",   "pairs-words"  },
-		[DATA] = {"data",    "pairs-data"   },
-	};
-	uint64_t ascii = s->bytes - s->other;
-	unsigned kind = s->other * 5 > s->bytes         ? SCRIPT
-			: s->other * 100 > s->bytes     ? ACCENTS
-			: s->digits * 10 > s->bytes * 3 ? DIGITS
-			: s->letters * 10 >= ascii * 9  ? WORDS
-							: DATA;
-
-	return names[kind][by_pairs];
-}
-
 /* What another tokenizer makes of it at first sight: as many more or less as classes say. */
 static struct token_count total(const struct sum *s)
 {
 	bool by_pairs = s->model->byte_pairs != NULL;
 	double tokens = by_pairs ? s->pairs : s->own;
 	double guess = by_pairs && s->base > 0 ? s->pairs * s->own / s->base : tokens;
+	struct token_count count = s->count;
 
-	return (struct token_count){
-		.tokens = (uint64_t)ceil(tokens) + s->added,
-		.bytes = s->bytes,
-		.guess = (uint64_t)ceil(guess) + s->added,
-		.kind = kind_of(s, by_pairs),
-	};
+	count.tokens = (uint64_t)ceil(tokens) + s->added;
+	count.guess = (uint64_t)ceil(guess) + s->added;
+	count.method = by_pairs ? "pairs" : "classes";
+	return count;
 }
 
 struct token_count tokens_of_text(const struct model *m, struct str text)

@@ -173,10 +173,10 @@ class Job:
 
     def settle(self, outcome="answer", answer="", used=(0, 0, 0), cost=0, rate_limited=0, retry_after_ms=0,
                out_of_order=0, left=(-1, -1), name=None, ask=None, cache="", cache_ms=0,
-               learner="", counted=(0, 0, 0, 0), late_ms=0, no_credit=""):
+               learner="", lesson="", late_ms=0, no_credit=""):
         step, n, question, route = ask or self.ask
         reply = self.q.call("settle", name or self.name, self.id, self.fence, step, n, question, route, "f1", outcome,
-                           answer, *used, cost, rate_limited, retry_after_ms, out_of_order, *left, cache, cache_ms, learner, *counted,
+                           answer, *used, cost, rate_limited, retry_after_ms, out_of_order, *left, cache, cache_ms, learner, lesson,
                            late_ms, no_credit)
         return reply if reply[3] else reply[:3]
 

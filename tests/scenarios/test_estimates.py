@@ -33,10 +33,10 @@ def job(step, text):
 
 
 def learned(queue, step):
-    """Calls of that step, those estimated within 5 %, and answers longer than expected: over all kinds of text."""
-    script = "local s = {cmsgpack.unpack(redis.call('HGET', KEYS[1], 's'))} return {s[10], s[11], s[12]}"
-    keys = list(queue.client.scan_iter(f"{queue.prefix}cal:openai/gpt-4.1-mini|{step}|*"))
-    return [sum(column) for column in zip(*(queue.client.eval(script, 1, key) for key in keys))]
+    """Of each call of that step, the last one first: tokens of the question and of the answer, expected and real."""
+    keys = list(queue.client.scan_iter(f"{queue.prefix}past:openai/gpt-4.1-mini|{step}|*"))
+    assert len(keys) == 1, keys
+    return [[int(number) for number in row.split()[-4:]] for row in queue.client.lrange(keys[0], 0, -1)]
 
 
 def run(queue, simulator, step, lines):
@@ -46,14 +46,18 @@ def run(queue, simulator, step, lines):
     queue.results([queue.enqueue(job(step, text)) for text, _ in lines], timeout=120)
 
 
+def within(calls):
+    return sum(abs(estimate - question) <= 0.05 * question for estimate, question, _, _ in calls) / len(calls)
+
+
 def shares(queue, simulator, step, lines):
     """Of the questions within 5 % while learning and after it, and of the answers longer than expected after it."""
     run(queue, simulator, step, lines[:LEARNING])
     before = learned(queue, step)
     run(queue, simulator, step, lines[LEARNING:])
-    after = learned(queue, step)
-    assert (before[0], after[0]) == (LEARNING, len(lines))
-    return before[1] / LEARNING, (after[1] - before[1]) / (len(lines) - LEARNING), (after[2] - before[2]) / (len(lines) - LEARNING)
+    after = learned(queue, step)[:-LEARNING]
+    assert (len(before), len(after)) == (LEARNING, len(lines) - LEARNING)
+    return within(before), within(after), sum(answer > expected for _, _, expected, answer in after) / len(after)
 
 
 def measure(queue, simulator, tokenizer, by_kind):

@@ -54,7 +54,9 @@ static bool look_up(struct cli *cli, const struct model *m, const struct token_c
 					.model = m->id,
 					.step = cli_option(cli, STEP),
 					.count = *counted};
-	const struct redis_value *line;
+	const struct redis_value *rows;
+	const char *name;
+	struct calibrations *told;
 	struct cli_queue q;
 
 	*known = (struct calibration){.calls = 0};
@@ -62,16 +64,16 @@ static bool look_up(struct cli *cli, const struct model *m, const struct token_c
 		return true;
 	if (!cli_queue_open(&q, cli))
 		return false;
-	line = cli_queue_command(
-		&q, 3,
-		(const struct str[]){
-			STR("HGET"),
-			str_of(cli_queue_key(&q, "cal:", calibration_name(q.arena, &e, ""))),
-			STR("line")});
-	if (line && line->type == REDIS_TEXT)
-		(void)calibration_parse(line->text, known);
+	name = calibration_name(q.arena, &e, "");
+	rows = cli_queue_command(&q, 4,
+				 (const struct str[]){STR("LRANGE"),
+						      str_of(cli_queue_key(&q, "past:", name)),
+						      STR("0"), STR("-1")});
+	told = calibrations_new(q.arena);
+	calibrations_told(told, name, rows);
+	*known = calibrations_find(told, name, counted);
 	cli_queue_close(&q);
-	return line != NULL;
+	return rows != NULL;
 }
 
 /* ---- all ways of counting ---- */
@@ -126,8 +128,11 @@ static void tell(const struct cli *cli, const struct model *m, cJSON *result, st
 		"about %.0f tokens of %u, %s\n", json_get_number(result, "tokens", 0), m->context,
 		cJSON_IsNumber(usd) ? cli_dollars(a, usd->valuedouble * 1e9) : "price unknown");
 	if (strcmp(method, "calibrated") == 0)
-		(void)printf("calibrated by %.0f calls of step '%s' with such texts; %.0f by %s\n",
+		(void)printf("calibrated by %.0f calls of step '%s', of which %.0f %% were within "
+			     "5 %% of "
+			     "what was expected; %.0f by %s\n",
 			     json_get_number(result, "calls", 0), cli_option(cli, STEP),
+			     json_get_number(result, "within", 0) * 100,
 			     json_get_number(result, "estimate", 0), how);
 	else
 		(void)printf("by %s, not calibrated\n", how);
@@ -156,9 +161,8 @@ static int count_for(struct cli *cli, const struct model *m, struct str bytes, s
 
 	if (!look_up(cli, m, &counted, &known))
 		return CLI_FAILED;
-	is_calibrated = known.calls > 0 && !is_picture; /* what was learned is of texts */
-	usage.input =
-		is_calibrated ? calibration_input(&known, &counted, counted.guess) : counted.guess;
+	is_calibrated = known.input > 0 && !is_picture; /* what was learned is of texts */
+	usage.input = is_calibrated ? known.input : counted.guess;
 	cost = model_cost(m, &usage);
 	json_set_text(a, result, "provider", m->provider);
 	json_set_text(a, result, "model", m->id);
@@ -166,8 +170,10 @@ static int count_for(struct cli *cli, const struct model *m, struct str bytes, s
 	json_set_text(a, result, "method", method_of(m, is_picture, is_calibrated));
 	json_set_number(a, result, "estimate", (double)counted.guess);
 	json_set_number(a, result, "calls", is_calibrated ? known.calls : 0);
-	if (known.output_p95)
-		json_set_number(a, result, "outputTokens", (double)known.output_p95);
+	if (is_calibrated)
+		json_set_number(a, result, "within", known.within);
+	if (known.output)
+		json_set_number(a, result, "outputTokens", (double)known.output);
 	json_set_number(a, result, "context", m->context);
 	json_set(a, result, "costUsd",
 		 cost.known ? json_number(a, (double)cost.input_nano / 1e9) : json_null(a));

@@ -112,7 +112,8 @@ static struct calibration known_calibration(struct journal *j, const struct jour
 {
 	struct lease_own *o = lease_of(j);
 
-	return calibrations_find(o->queue->calibrations, learner_of(o, e, o->lease.arena));
+	return calibrations_find(o->queue->calibrations, learner_of(o, e, o->lease.arena),
+				 &e->count);
 }
 
 /* ---- permit ---- */
@@ -152,9 +153,8 @@ static void permit_given_back(struct send *s)
 /* The permit was given, but nobody will use it: the run has ended, or the lease is nearly over. */
 static struct send *give_permit_back(struct send *permit)
 {
-	static const char *const rest[] = {"",  "failed", "",  "0",  "0",  "0", "0",
-					   "0", "0",      "0", "-1", "-1", "",  "0",
-					   "",  "0",      "0", "0",  "0",  "0", ""};
+	static const char *const rest[] = {"",  "failed", "",   "0", "0", "0", "0", "0", "0",
+					   "0", "-1",     "-1", "",  "0", "",  "",  "0", ""};
 	struct send *s = send_new(permit->queue, SCRIPT_SETTLE, SETTLE_WORDS);
 
 	for (size_t i = PERMIT; i <= ROUTE; i++)
@@ -214,11 +214,8 @@ enum { PERMIT_LOST = -1, PERMIT_GIVEN = 1, PERMIT_ANSWERED = 3, PERMIT_CACHED = 
 
 static void learn(const struct send *s, const struct journal_entry *e, size_t item)
 {
-	const struct redis_value *line = send_item(s, item);
-
-	if (line && line->type == REDIS_TEXT)
-		calibrations_learn(s->queue->calibrations, learner_of(s->lease, e, s->arena),
-				   line->text);
+	calibrations_told(s->queue->calibrations, learner_of(s->lease, e, s->arena),
+			  send_item(s, item));
 }
 
 /* true: it can be used. false: the call ends when it has been given back, not before: else the job
@@ -321,7 +318,7 @@ static void permit(struct journal *j, struct permit_call *c, struct arena *a)
 	send_add_number(s, e->most_cost_nano);
 	send_add_text(s, e->cache ? e->cache : "");
 	send_add_number(s, e->cache_renew ? 0 : e->cache_ms);
-	send_add_text(s, calibrations_find(q->calibrations, learner).calls ? "" : learner);
+	send_add_text(s, calibrations_know(q->calibrations, learner) ? "" : learner);
 	for (size_t i = 0; i < count; i++)
 		add_rule(s, &rules[i], e);
 	CRASH_POINT("before_permit");
@@ -403,6 +400,8 @@ void journal_settled(struct send *s)
 		c->call.err = s->task.call.err;
 	} else {
 		note_outcome(s->lease, c, s);
+		calibrations_add(s->queue->calibrations, learner_of(s->lease, &c->entry, s->arena),
+				 s->words[LESSON]);
 		learn(s, &c->entry, 3);
 		take_winner(c, s);
 		c->waits_for_credit = c->no_credit != NULL;
@@ -430,14 +429,16 @@ static void add_lessons(struct send *s, const struct settle_call *c)
 {
 	const struct journal_entry *e = &c->entry;
 	bool is_lesson = c->counted && c->input_tokens > 0 && e->count.tokens > 0;
+	const struct past_call lesson = {.count = e->count,
+					 .estimate = e->input_tokens,
+					 .input = c->input_tokens,
+					 .expected = e->output_tokens,
+					 .output = c->output_tokens};
 
 	send_add_text(s, e->cache ? e->cache : "");
 	send_add_number(s, c->for_cache ? e->cache_ms : 0);
 	send_add_text(s, is_lesson ? learner_of(s->lease, e, s->arena) : "");
-	send_add_number(s, e->count.tokens);
-	send_add_number(s, e->count.bytes);
-	send_add_number(s, e->input_tokens);
-	send_add_number(s, e->output_tokens);
+	send_add_text(s, is_lesson ? past_call_print(s->arena, &lesson) : "");
 }
 
 static void settle(struct journal *j, struct settle_call *c, struct arena *a)

@@ -39,9 +39,8 @@
 --   p:<permit>, px     string, zset  what a call reserved, see calls.lua; when its owner is taken for dead
 --   ca:<digest>        string    an answer for the cache: when, what it cost, the text; cq: the permit that is asking
 --                                for it now; cw: set of jobs that wait for that
---   cal:<route>|<step>|<kind of text> hash   what past calls of a step show: s, packed: nine sums, how many calls, how many
---                                questions were estimated within 5 %, how many answers were longer than expected;
---                                the line that the sums give; o<b>: answers by length
+--   past:<route>|<step>|<method> list   what the last calls of a step show, the newest first: numbers, see
+--                                operations/calibration.h
 --   scp                zset      scopes by last use
 --   bt:<batch>         hash      jobs of a batch by state; nano, tokens
 --   bat:<batch>        hash      a batch: state (listing running paused budget done cancelled), body of the job that

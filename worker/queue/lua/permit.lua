@@ -8,7 +8,7 @@
 --                                     usage: it is held until settle says what was used
 --         kind concurrency            a slot
 --         kind budget, soft           money; on budget: park or fail
--- Reply: {1, calibration or ''} go; {4, answer, nano-dollars saved} it is in the cache; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
+-- Reply: {1, rows of past calls or ''} go; {4, answer, nano-dollars saved} it is in the cache; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
 --        period; {3} the question has been answered since: run the job again; {-1} the lease is lost.
 -- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
 -- With: windows calls
@@ -240,4 +240,4 @@ if cache ~= '' then
   use_add({[route] = {0, 0, 0, 0, 0, 0, 1, 0}})
   count('cache_misses')
 end
-return {1, learner ~= '' and call('HGET', K('cal:' .. learner), 'line') or ''}
+return {1, learner ~= '' and call('LRANGE', K('past:' .. learner), 0, 127) or ''}

@@ -4,18 +4,18 @@
 --       out of order 0|1 (5xx, overload, network: counts for the circuit breaker),
 --       requests left, tokens left by the provider's own count (-1: not told),
 --       digest of the question for the cache or '', ms for which it keeps the answer (0: not at all),
---       calibration to learn or '', then for that: what was estimated: tokens as counted, bytes, tokens of the
---       question, tokens of the answer; how many ms after asking for the permit the call was sent;
+--       whose calibration learns from it or '', and what: a row, as operations/calibration.h has it;
+--       how many ms after asking for the permit the call was sent;
 --       what the provider calls it that there is no credit left, or ''
 -- Reply: {is the job still ours 0|1, n of the answer that counts or 0, that answer if it is another one,
---        what was learned or ''[, 1: from now on nothing goes to the route, because no credit is left]}
+--        now and then all that is learned of such calls, else ''[, 1: from now on nothing goes to the route, because no credit is left]}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
 -- answer is taken from anybody: it was paid for.
 -- With: windows groups calls
 local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local rate_limited, out_of_order = ARGV[15] == '1', ARGV[17] == '1'
-local cache, learner, late_ms, no_credit = ARGV[20] or '', ARGV[22] or '', tonumber(ARGV[27] or '0'), ARGV[28] or ''
+local cache, learner, late_ms, no_credit = ARGV[20] or '', ARGV[22] or '', tonumber(ARGV[24] or '0'), ARGV[25] or ''
 local CALLS_AFTER = 50 -- a job is lost so often at most before a late word of a call comes, or nearly so
 local IN_TIME_MS = 50 -- a part of what a window's span allows for the way there
 local name, jk, sk, rl = step .. '#' .. n, K('j:' .. id), K('s:' .. id), K('rl:' .. route)
@@ -282,67 +282,16 @@ local function look_at_route()
   return news
 end
 
--- What this call shows about the next one of the step: how many tokens its texts are, how long the answers.
+-- What this call shows about the next ones of the step. All that is known goes back now and then: other workers
+-- have learned, too.
 local function learn()
-  -- The least squares of the relative error: (tokens - estimate) / estimate over 1 / estimate, 1 and bytes /
-  -- estimate, each but the mean drawn towards 0 a little, so that texts that are all alike say no more than they do.
-  -- s: sums of 1, x, xx, z, zz, xz, y, xy, zy with x = 50 / estimate, z = bytes / (5 * estimate).
-  local function fit_line(s)
-    local w, mx, mz, my = s[1], s[2] / s[1], s[4] / s[1], s[7] / s[1]
-    local xx, zz, xz = s[3] - w * mx * mx + 0.01, s[5] - w * mz * mz + 0.01, s[6] - w * mx * mz
-    local xy, zy = s[8] - w * mx * my, s[9] - w * mz * my
-    local det = xx * zz - xz * xz
-    local bx, bz = (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
-    return bx * 50, my - bx * mx - bz * mz, bz / 5
+  local key = K('past:' .. learner)
+  local length = call('LPUSH', key, ARGV[23])
+  if length == 1 or length > 160 then
+    call('LTRIM', key, 0, 127)
+    call('PEXPIRE', key, 100 * DAY)
   end
-
-  -- The length that 95 % of the answers did not exceed. Buckets are 3 % wide.
-  local function output_p95(key, calls)
-    local buckets, sum, below = {}, 0, 0
-    local h = call('HGETALL', key)
-    for i = 1, #h, 2 do
-      local b = h[i]:match('^o(%d+)$')
-      if b then
-        local n = tonumber(h[i + 1])
-        if calls % 512 == 0 then -- what was long ago counts less
-          n = math.floor(n / 2)
-          call('HSET', key, h[i], n)
-        end
-        buckets[#buckets + 1] = {tonumber(b), n}
-        sum = sum + n
-      end
-    end
-    table.sort(buckets, function(a, b) return a[1] < b[1] end)
-    for _, b in ipairs(buckets) do
-      below = below + b[2]
-      if below >= 0.95 * sum then
-        return math.ceil(1.03 ^ (b[1] + 1))
-      end
-    end
-    return 0
-  end
-
-  local key = K('cal:' .. learner)
-  local raw, bytes, guess, expected = tonumber(ARGV[23]), tonumber(ARGV[24]), tonumber(ARGV[25]), tonumber(ARGV[26])
-  local known = call('HMGET', key, 's', 'line')
-  local s = known[1] and {cmsgpack.unpack(known[1])} or {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-  local n, x, z, y = s[10] + 1, 50 / raw, bytes / (5 * raw), input / raw
-  for k, new in ipairs({1, x, x * x, z, z * z, x * z, y, x * y, z * y}) do
-    s[k] = s[k] * 0.99 + new
-  end
-  s[10] = n
-  s[11] = s[11] + (math.abs(guess - input) <= 0.05 * input and 1 or 0)
-  s[12] = s[12] + (output > expected and 1 or 0)
-  call('HINCRBY', key, 'o' .. math.floor(math.log(math.max(1, output)) / math.log(1.03)), '1')
-  if n > 100 and n % 16 ~= 0 then
-    call('HSET', key, 's', cmsgpack.pack(unpack(s)))
-    return ''
-  end
-  local fixed, per_token, per_byte = fit_line(s)
-  local line = string.format('%d %.6g %.6g %.6g %d', n, fixed, per_token, per_byte, n >= 20 and output_p95(key, n) or 0)
-  call('HSET', key, 's', cmsgpack.pack(unpack(s)), 'line', line)
-  call('PEXPIRE', key, 100 * DAY)
-  return line
+  return length % 16 == 0 and call('LRANGE', key, 0, 127) or ''
 end
 
 -- ---- all of it ----

@@ -36,7 +36,6 @@ struct arena {
 	struct deferred *deferred;
 	char *free, *end; /* the free space of the newest block */
 	size_t next_block;
-	size_t used;
 };
 
 static void out_of_memory(void)
@@ -115,7 +114,6 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (need < size)
 		out_of_memory();
-	a->used += need;
 	if (EACH_APART || need > a->next_block / 4)
 		return add_block(a, EACH_APART ? size : need);
 	if ((size_t)(a->end - a->free) < need) {
@@ -181,9 +179,4 @@ void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
 
 	*d = (struct deferred){a->deferred, fn, arg};
 	a->deferred = d;
-}
-
-size_t arena_used(const struct arena *a)
-{
-	return a->used;
 }

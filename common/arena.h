@@ -30,9 +30,6 @@ char *arena_printf(struct arena *a, const char *format, ...) PRINTF(2, 3);
 /* Calls fn(arg) in arena_free(), the newest first. */
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
 
-/* Bytes asked for so far. */
-size_t arena_used(const struct arena *a);
-
 /* malloc for the few places that are not an arena's: ends the process when memory is out. */
 void *xmalloc(size_t size); /* zeroed */
 void *xrealloc(void *ptr, size_t size);

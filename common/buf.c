@@ -102,11 +102,3 @@ void buf_drop(struct buf *b, size_t count)
 	b->len -= count;
 	memmove(b->ptr, b->ptr + count, b->len + 1);
 }
-
-void buf_cut(struct buf *b, size_t len)
-{
-	assert(len <= b->len);
-	b->len = len;
-	if (b->ptr)
-		b->ptr[len] = '\0';
-}

@@ -26,7 +26,6 @@ bool buf_add_char(struct buf *b, char c);
 bool buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);
 
 void buf_drop(struct buf *b, size_t count); /* takes bytes away from the front */
-void buf_cut(struct buf *b, size_t len);    /* keeps the first len bytes */
 
 static inline struct str buf_str(const struct buf *b) /* valid until the next change */
 {

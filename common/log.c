@@ -44,21 +44,6 @@ bool log_is_on(enum log_level level)
 	return level <= current_level && level != LOG_SILENT;
 }
 
-bool log_level_parse(const char *name, enum log_level *level)
-{
-	for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
-		if (strcmp(level_names[i], name) == 0) {
-			*level = (enum log_level)i;
-			return true;
-		}
-	return false;
-}
-
-const char *log_level_name(enum log_level level)
-{
-	return level_names[level];
-}
-
 /* ---- texts ---- */
 
 /* One character so that it stays in the line and does nothing to a terminal; length 0: a byte that

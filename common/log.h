@@ -68,9 +68,6 @@ static inline struct log_field log_field_number(enum log_kind kind, const char *
 void log_configure(enum log_level level, enum log_style style);
 bool log_is_on(enum log_level level);
 
-bool log_level_parse(const char *name, enum log_level *level) NODISCARD;
-const char *log_level_name(enum log_level level);
-
 /* What log_write() stands for. */
 void log_fields(enum log_level level, const char *message, const struct log_field *fields);
 

@@ -19,12 +19,6 @@ const struct operation *operation_find(const char *type)
 	return NULL;
 }
 
-const struct operation *const *operation_table(size_t *count)
-{
-	*count = ARRAY_LEN(table) - 1;
-	return table;
-}
-
 /* ---- options ---- */
 
 static const struct {

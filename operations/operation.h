@@ -140,7 +140,6 @@ OPERATIONS(X)
 #undef X
 
 const struct operation *operation_find(const char *type); /* NULL: there is none */
-const struct operation *const *operation_table(size_t *count);
 
 /* ERR_INVALID_PAYLOAD names the option, what was found and what was expected. */
 bool operation_check(const struct operation *op, const cJSON *options, struct error *err) NODISCARD;

@@ -226,13 +226,6 @@ double option_to_number(const cJSON *option)
 	return cJSON_IsTrue(option) ? 1 : 0;
 }
 
-bool option_is_json(struct arena *a, const cJSON *option)
-{
-	struct error ignored;
-
-	return option && json_parse_rounding(a, option_to_text(a, option), &ignored);
-}
-
 cJSON *error_object(struct arena *a, const char *name, const char *message, const char *code,
 		    int status)
 {

@@ -1,4 +1,4 @@
-/* operations/options.h: Directus' functions for option values (directus.md 2.1), with its errors. */
+/* operations/options.h: Directus' functions for option values, with its errors. */
 #ifndef OPERATIONS_OPTIONS_H
 #define OPERATIONS_OPTIONS_H
 
@@ -18,9 +18,6 @@ cJSON *option_to_array(struct arena *a, const cJSON *option);
 
 /* JavaScript's Number(): a text with spaces around it, hexadecimal, "" is 0; NaN where it is none. */
 double option_to_number(const cJSON *option);
-
-/* Whether JSON.parse() would take it. */
-bool option_is_json(struct arena *a, const cJSON *option);
 
 /* An error as Directus has it in the data chain: {name, message, code, status, extensions}; code NULL
  * and status 0 are null. */

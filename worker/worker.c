@@ -348,11 +348,6 @@ void worker_start(struct worker *w, struct queue *queue)
 	claim_more(w);
 }
 
-size_t worker_running(const struct worker *w)
-{
-	return w->running;
-}
-
 /* ---- stopping ---- */
 
 static uint64_t drain_ms(const struct worker *w)

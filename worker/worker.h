@@ -42,8 +42,6 @@ void worker_start(struct worker *w, struct queue *queue);
 /* Then calls done(arg) once, when nothing runs any more. */
 void worker_drain(struct worker *w, void (*done)(void *arg), void *arg);
 
-size_t worker_running(const struct worker *w);
-
 /* What the queue asks and tells (struct queue_options, with arg = the worker). */
 struct arena;
 struct job_description;

@@ -69,6 +69,15 @@ TEST(defaults_are_those_of_the_documentation)
 		assert_false(c->providers[i].enabled);
 }
 
+TEST(every_level_of_the_log_can_be_chosen)
+{
+#define X(constant, name)                                                              \
+	assert_int_equal(load_well(*state, ENVIRONMENT("LOG_LEVEL=" name))->log_level, \
+			 LOG_##constant);
+	LOG_LEVELS(X)
+#undef X
+}
+
 TEST(times_have_units)
 {
 	static const struct {
@@ -523,6 +532,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(defaults_are_those_of_the_documentation),
+		CASE(every_level_of_the_log_can_be_chosen),
 		CASE(times_have_units),
 		CASE(sizes_have_units),
 		CASE(a_bad_value_is_told_with_name_value_and_what_was_expected),

@@ -107,18 +107,6 @@ TEST(secrets_are_masked_in_message_and_fields)
 	secrets_clear();
 }
 
-TEST(levels_have_directus_names)
-{
-	enum log_level level = LOG_SILENT;
-
-	(void)state;
-	assert_true(log_level_parse("trace", &level));
-	assert_int_equal(level, LOG_TRACE);
-	assert_false(log_level_parse("verbose", &level));
-	assert_int_equal(level, LOG_TRACE);
-	assert_string_equal(log_level_name(LOG_FATAL), "fatal");
-}
-
 static int evaluated;
 
 static const char *count_evaluations(void)
@@ -163,7 +151,6 @@ int main(void)
 		ENTRY(hostile_texts_stay_in_their_line),
 		ENTRY(a_long_text_is_cut_at_a_character_and_says_so),
 		ENTRY(secrets_are_masked_in_message_and_fields),
-		ENTRY(levels_have_directus_names),
 		ENTRY(what_is_off_is_neither_written_nor_evaluated),
 	};
 

@@ -2,7 +2,7 @@
  *
  *	a.b.0.c   a[0].b   a["x.y"]['z']   a[word]   a . b
  *
- * These are micromustache 8.0.3's rules (directus.md 2): parts are trimmed, a bracket holds an index,
+ * These are the rules of micromustache 8.0.3, which Directus uses: parts are trimmed, a bracket holds an index,
  * a bare word (a literal key, no variable) or a quoted key, and nearly any other character is part of
  * a key. At most PATH_DEPTH_MAX keys. A walk goes through objects and arrays only, to their own
  * members; an array has a `length`. */

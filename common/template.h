@@ -1,6 +1,6 @@
 /* common/template.h: values with templates in them, resolved against the data chain.
  *
- *	{{ path }}      as Directus resolves it (directus.md 2), including its errors
+ *	{{ path }}      as Directus resolves it, including its errors (tests/vectors/template-vectors.json)
  *	<< path >>      the same, where the inside is a well-formed path, with filters or not, whose first
  *	                key begins with `$`, is in the chain or is an operation's; else it stays text
  *	... | filter    common/template_filter.h; only where the whole text is no path to a value

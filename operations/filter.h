@@ -1,4 +1,4 @@
-/* operations/filter.h: Directus' filter rules, held against the data chain (directus.md 3.1).
+/* operations/filter.h: Directus' filter rules, held against the data chain.
  *
  * This is what `condition` does in Directus, by way of two libraries, to the letter: which rules
  * convert what, which errors are told, and which odd filter ends in which odd error. All dates are

@@ -1,5 +1,5 @@
 /* json-web-token: signs, verifies and decodes JSON web tokens, with the rules and the errors of the
- * package that Directus uses for it (directus.md 3). */
+ * package that Directus uses for it, jsonwebtoken. */
 #include "common/buf.h"
 #include "common/loop.h"
 #include "operations/duration.h"

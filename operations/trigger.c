@@ -1,6 +1,6 @@
 /* trigger: runs another flow, once or for each of a list.
  *
- * As in Directus (directus.md 3): an array runs the flow for each member, in the order, in groups or
+ * As in Directus: an array runs the flow for each member, in the order, in groups or
  * all at once by iterationMode, and resolves with the results in the order of the array; anything
  * else runs it once. What goes wrong in a child stays there: its result is null. Ours are
  * `concurrency`, `onError`, `maxItems` and `budget`: when the runs that are over have cost that much, no

@@ -6,7 +6,7 @@
  *	<key>                           what each operation has left
  *	$now $job                       ours: the time of this step, {id, attempt}
  *
- * (directus.md 1.1.) The chain holds second nodes over values that the arena owns; the values are
+ * The first three and the keys are Directus' own. The chain holds second nodes over values that the arena owns; the values are
  * not changed any more. */
 #ifndef WORKER_FLOW_CHAIN_H
 #define WORKER_FLOW_CHAIN_H

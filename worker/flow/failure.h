@@ -5,7 +5,7 @@
  *	{…,"provider","model","attempts","requestId"}     what the operation adds
  *
  * Directus puts the Error object itself into the chain, whose message is lost as soon as the whole is
- * rendered (directus.md 1.3); this one is complete. */
+ * rendered; this one is complete. */
 #ifndef WORKER_FLOW_FAILURE_H
 #define WORKER_FLOW_FAILURE_H
 

@@ -1,6 +1,6 @@
 /* worker/flow/redact.h: what a run's log must not show.
  *
- * As in Directus (directus.md 1.5), and further:
+ * As Directus' run log, and further:
  *   - by their place: headers.authorization, headers.cookie, query.access_token, and in a payload
  *     password, token, tfa_secret, external_identifier, auth_data, credentials, the AI keys; names of
  *     headers in any case, payloads also within arrays: --redacted--

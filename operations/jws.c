@@ -95,7 +95,7 @@ static bool hmac(const struct jws_algorithm *algorithm, const struct jws_key *ke
 bool jws_sign(struct arena *a, const struct jws_algorithm *algorithm, const struct jws_key *key,
 	      struct str bytes, struct str *signature)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned char digest[EVP_MAX_MD_SIZE], *made;
 	unsigned length = 0;
 	size_t size = 0;
 	EVP_MD_CTX *ctx;
@@ -109,12 +109,11 @@ bool jws_sign(struct arena *a, const struct jws_algorithm *algorithm, const stru
 	}
 	ctx = EVP_MD_CTX_new();
 	size = (size_t)EVP_PKEY_get_size(key->pkey);
-	signature->ptr = arena_alloc(a, size);
+	made = arena_alloc(a, size);
 	good = ctx && EVP_DigestSignInit(ctx, NULL, algorithm->digest(), NULL, key->pkey) == 1 &&
-	       EVP_DigestSign(ctx, (unsigned char *)(uintptr_t)signature->ptr, &size,
-			      (const unsigned char *)bytes.ptr, bytes.len) == 1;
+	       EVP_DigestSign(ctx, made, &size, (const unsigned char *)bytes.ptr, bytes.len) == 1;
 	EVP_MD_CTX_free(ctx);
-	signature->len = size;
+	*signature = (struct str){(const char *)made, size};
 	return good;
 }
 

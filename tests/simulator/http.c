@@ -164,6 +164,7 @@ static uv_buf_t act_bytes(const struct connection *c, const struct act *act)
 
 	if (act->kind == ACT_REPEAT)
 		len = u64_min(len, act->total - c->act_sent);
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): libuv's buffers are not const, also where they are read only */
 	return uv_buf_init((char *)(uintptr_t)act->bytes.ptr + offset, (unsigned)len);
 }
 

@@ -168,9 +168,11 @@ static void script_slow(struct script *s, size_t bytes, double every_ms)
 static void script_huge(struct script *s, const struct reply *r, uint64_t total)
 {
 	static const struct str start = {"{\"simulated\":\"", 14};
-	struct str piece = {arena_alloc(s->arena, 65536), 65536};
+	enum { PIECE = 65536 };
+	char *filler = arena_alloc(s->arena, PIECE);
+	struct str piece = {filler, PIECE};
 
-	memset((char *)(uintptr_t)piece.ptr, 'S', piece.len);
+	memset(filler, 'S', PIECE);
 	script_send(s, head(r, start.len + total + 2));
 	script_send(s, start);
 	script_add(s, (struct act){.kind = ACT_REPEAT, .bytes = piece, .total = total});

@@ -7,8 +7,8 @@ static struct rig *rig_now; /* done() has only its call; a test has one rig */
 static void out_of_patience(struct timeout *t)
 {
 	(void)t;
-	test_failed("waited %d ms in vain: %zu of %zu calls ended; %s", RIG_PATIENCE_MS,
-		    rig_now->ended, rig_now->started, rig_now->why.text);
+	FAIL("waited %d ms in vain: %zu of %zu calls ended; %s", RIG_PATIENCE_MS, rig_now->ended,
+	     rig_now->started, rig_now->why.text);
 }
 
 static void changed(void *arg, const struct error *err)
@@ -115,7 +115,7 @@ void run_until_said(struct rig *g, struct redis_server *s, const char *text, con
 void assert_reply(const struct redis_call *c, const char *expected)
 {
 	if (c->call.err.code)
-		test_failed("%s", c->call.err.text);
+		FAIL("%s", c->call.err.text);
 	assert_non_null(c->reply);
 	assert_str(c->reply->text, expected);
 }
@@ -123,6 +123,6 @@ void assert_reply(const struct redis_call *c, const char *expected)
 void assert_failed(const struct redis_call *c, enum error_code code, const char *text)
 {
 	if (c->call.err.code != code || !strstr(c->call.err.text, text))
-		test_failed("expected %s '%s', got %s '%s'", error_code_name(code), text,
-			    error_name(&c->call.err), c->call.err.text);
+		FAIL("expected %s '%s', got %s '%s'", error_code_name(code), text,
+		     error_name(&c->call.err), c->call.err.text);
 }

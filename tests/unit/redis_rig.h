@@ -12,13 +12,6 @@
 
 enum { RIG_PATIENCE_MS = 30000, RIG_CALLS_MAX = 100001 };
 
-#define test_failed(...)                   \
-	do {                               \
-		print_error(__VA_ARGS__);  \
-		print_error("\n");         \
-		_fail(__FILE__, __LINE__); \
-	} while (0)
-
 struct rig {
 	struct loop *loop;
 	struct arena *arena;

@@ -108,10 +108,9 @@ static char *all_bytes(struct arena *a, const char *more)
 		const char *line =
 			arena_printf(a, "%s %u\n", media_base64(a, (struct str){&byte, 1}), i);
 
-		memcpy(at, line, strlen(line));
-		at += strlen(line);
+		at = stpcpy(at, line);
 	}
-	memcpy(at, more, strlen(more));
+	(void)stpcpy(at, more);
 	return file;
 }
 

@@ -69,7 +69,7 @@ static void check_random(struct fixture *f, const cJSON *row)
 	if (cJSON_IsTrue(expected) != !rejection)
 		FAIL("%s: %s", json_print(f->arena, row).ptr,
 		     rejection ? json_print(f->arena, rejection).ptr : "passes");
-	ours = cJSON_IsArray(rejection) ? rejection->child : rejection;
+	ours = rejection && cJSON_IsArray(rejection) ? rejection->child : rejection;
 	json_each(theirs, cJSON_IsArray(expected) ? expected : NULL) {
 		if (!ours || !is_same_error(ours, theirs))
 			FAIL("%s: %s", json_print(f->arena, row).ptr,

@@ -91,7 +91,7 @@ static void assert_nested(const struct redis_call *c, const char *argument)
 	const struct redis_value *v = c->reply;
 
 	if (!v)
-		test_failed("%s", c->call.err.text);
+		FAIL("%s", c->call.err.text);
 	assert_int_equal(v->count, 4);
 	assert_int_equal(v->items[0].integer, 1);
 	assert_str(v->items[1].items[0].text, argument);

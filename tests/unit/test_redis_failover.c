@@ -262,7 +262,7 @@ TEST(a_cluster_that_moved_the_keys_is_followed)
 	run(&g);
 	for (int i = 0; i < 10; i++) {
 		if (g.calls[i].call.err.code)
-			test_failed("%s", g.calls[i].call.err.text);
+			FAIL("%s", g.calls[i].call.err.text);
 		assert_int_equal(g.calls[i].reply->integer, i + 1);
 	}
 	assert_non_null(strstr(g.why.text, "another node of the cluster: 127.0.0.1:"));

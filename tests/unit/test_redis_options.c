@@ -258,7 +258,7 @@ TEST(a_url_says_all_that_is_in_it)
 		struct error err;
 
 		if (!redis_target_parse(&t, &(struct redis_options){.url = cases[i].url}, a, &err))
-			test_failed("%s: %s", cases[i].url, err.text);
+			FAIL("%s: %s", cases[i].url, err.text);
 		assert_text(t.node.host, cases[i].host);
 		assert_text(t.node.path, cases[i].path);
 		assert_int_equal(t.node.port, cases[i].port);
@@ -366,8 +366,7 @@ TEST(options_that_make_no_sense_are_refused_without_a_secret_in_the_text)
 
 		if (redis_check_options(&cases[i].options, &err) || err.code != ERR_CONFIG ||
 		    !strstr(err.text, cases[i].text) || strstr(err.text, "s3cret"))
-			test_failed("case %zu: expected '%s', got '%s'", i, cases[i].text,
-				    err.text);
+			FAIL("case %zu: expected '%s', got '%s'", i, cases[i].text, err.text);
 	}
 }
 

@@ -195,8 +195,8 @@ static bool read_settings(struct reader *r)
 static bool check_sign(struct reader *r, struct str body, const char *secret)
 {
 	const cJSON *sign = member(r->json, "sign");
-	char expected[DIGEST_HEX_SIZE];
-	struct str text;
+	char expected[DIGEST_HEX_SIZE], *text; /* as it was before it was signed */
+	size_t length;
 
 	if (!sign)
 		return true;
@@ -204,9 +204,10 @@ static bool check_sign(struct reader *r, struct str body, const char *secret)
 		return fail(r->err, ERR_FORBIDDEN,
 			    "the job is signed, but WORKER_JOB_SECRET is not set here");
 	if (cJSON_IsString(sign) && !sign->next && body.len > SIGN_LENGTH) {
-		text = arena_str(r->job->arena, (struct str){body.ptr, body.len - SIGN_LENGTH + 1});
-		((char *)(uintptr_t)text.ptr)[text.len - 1] = '}';
-		hmac_sha256_hex(str_of(secret), text, expected);
+		length = body.len - SIGN_LENGTH + 1;
+		text = arena_strndup(r->job->arena, body.ptr, length);
+		text[length - 1] = '}';
+		hmac_sha256_hex(str_of(secret), (struct str){text, length}, expected);
 		r->job->is_signed = digest_equal(str_of(sign->valuestring), str_of(expected));
 	}
 	if (!r->job->is_signed)

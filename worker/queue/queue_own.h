@@ -182,6 +182,7 @@ struct lease_own {
 
 static inline struct lease_own *lease_own(const struct lease *lease)
 {
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): whoever asks must not change it, whoever keeps it may */
 	return (struct lease_own *)((uintptr_t)lease - offsetof(struct lease_own, lease));
 }
 

@@ -30,6 +30,7 @@ from check import PREFIX, Check  # noqa: E402
 from points import Points, are_compiled_in  # noqa: E402
 
 MODEL = "gpt-4.1-mini"
+REDIS_AWAY_S = 120  # at most: a long append-only file is read for seconds
 
 
 def options(arguments=None):
@@ -113,7 +114,7 @@ class Rig:
             pid = int(owner.split("-")[-2]) if owner.count("-") >= 2 else 0
             if pid in killed:
                 times.append(int(entry.split("-")[0]) - killed[pid])
-        return sorted(times)
+        return sorted(ms for ms in times if ms >= 0)  # before: it had lost the job while it lived
 
     # ---- jobs ----
 
@@ -150,12 +151,14 @@ class Rig:
     @staticmethod
     def persist(action):
         """Redis may be away just now. Sending an entry twice is harmless: it has an id."""
-        for _ in range(200):
+        end = time.monotonic() + REDIS_AWAY_S
+        while True:
             try:
                 return action()
             except redis.exceptions.RedisError:
+                if time.monotonic() > end:
+                    raise TimeoutError("Redis stayed away") from None
                 time.sleep(0.05)
-        raise TimeoutError("Redis stayed away")
 
     # ---- faults ----
 
@@ -177,7 +180,7 @@ class Rig:
 
     def replace(self, slot):
         self.gone.append(self.workers[slot])
-        self.workers[slot] = self.start_worker()
+        self.workers[slot] = self.start_worker(WORKER_HTTP_ADDRESS="")  # hundreds: somebody might have the port by then
 
     def do_kill(self, slot, luck):
         self.kills.append((self.workers[slot].pid, time.time() * 1000))

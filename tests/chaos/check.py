@@ -145,5 +145,9 @@ class Check:
             print("\n".join(line[:300] for line in log.splitlines() if not line.startswith("{"))[:4000])
         bad = sum(map(crashed, logs))
         self.t.row("", "workers with a sanitizer's report or a failed assertion", 0, bad, not bad)
-        other = sorted({w.process.popen.returncode for w in self.rig.gone} - {0, -signal.SIGKILL, -signal.SIGTERM, None})
+        usual = {0, -signal.SIGKILL, -signal.SIGTERM, None}
+        strange = [w for w in self.rig.gone if w.process.popen.returncode not in usual]
+        for worker in strange:
+            print(f"ended with {worker.process.popen.returncode}:", *worker.log.splitlines()[-5:], sep="\n    ")
+        other = [w.process.popen.returncode for w in strange]
         self.t.row("", "workers that ended in another way than by signal or in peace", 0, other or 0, not other)

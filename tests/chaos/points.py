@@ -47,7 +47,7 @@ class Points:
         while self.queue and len(self.under_way) < AT_ONCE:
             point = self.queue.pop()
             nth = self.rig.random.randint(1, 3 if point in BY_TIMER else 20)
-            worker = self.rig.start_worker(CRASH_AT=point if point == "in_drain" else f"{point}:{nth}")
+            worker = self.rig.start_worker(WORKER_HTTP_ADDRESS="", CRASH_AT=point if point == "in_drain" else f"{point}:{nth}")
             self.under_way.append((worker, point, time.monotonic()))
 
     def look_at(self, worker, point, since):

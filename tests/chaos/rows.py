@@ -34,8 +34,8 @@ ROWS = {
     "R18": (rows_jobs.cancels, dict(times=20), dict(times=200)),
     "R19": (rows_jobs.poison, dict(jobs=200), dict(jobs=20000)),
     "R21": (rows_jobs.directus_away, dict(jobs=30, seconds=6), dict(jobs=200, seconds=600)),
-    "R22": (rows_redis.errors, dict(times=1, scripts=(0, 2, 4), full_seconds=1),
-            dict(times=20, scripts=range(6), full_seconds=30)),
+    "R22": (rows_redis.errors, dict(times=1, scripts=(0, 2, 4), rest=0, full_seconds=1),
+            dict(times=20, scripts=range(6), rest=1.2, full_seconds=30)),
     "R25": (rows_failover.failovers, dict(times=2, rate=20, sets=[(1, 1)]),
             dict(times=20, rate=50, sets=[(1, 0), (1, 1), (2, 2), (2, 1)])),
 }

@@ -25,7 +25,7 @@ class RedisServer:
             ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
              "--appendonly", "yes", "--appendfsync", "no", "--loglevel", "warning", *self.arguments],
             self.folder / "redis.log")
-        wait_for(self._answers, "redis-server answers")
+        wait_for(self._answers, "redis-server answers", 120)  # a long append-only file is read first
 
     def _answers(self):
         if not self.process.is_running():

@@ -105,6 +105,20 @@ def test_pause_of_everything_and_of_a_route_hold_what_they_name(queue, simulator
     assert queue.result("held")["status"] == "done"
 
 
+def test_a_job_waits_before_the_step_whose_route_is_paused(queue, simulator, worker, flow_worker):
+    flow_worker("jobs", "pause", "--route", "openai/gpt-4.1")
+    ask = lambda key, model, **more: {"key": key, "type": "ai-generate", "options": {**JOB["options"], "model": model}, **more}
+    queue.enqueue({"operations": [ask("first", "gpt-4.1-mini", resolve="second"), ask("second", "gpt-4.1")]}, id="two")
+    wait_for(lambda: queue.client.hget("{flow-worker}:j:two", "state") == "parked", "it waits before the second")
+    [row] = flow_worker("jobs", "list", "--json").json
+    assert row["waitsFor"] == "paused:route:openai/gpt-4.1"
+    assert " paused " in flow_worker("jobs", "list").out and "1  held back: somebody has paused them" in flow_worker("status").out
+    assert queue.run(JOB)["status"] == "done", "others of its group go on"
+    assert len(simulator.ledger(call="two")) == 1
+    flow_worker("jobs", "resume", "--route", "openai/gpt-4.1")
+    assert queue.result("two")["status"] == "done" and len(simulator.ledger(call="two")) == 2
+
+
 def test_a_running_job_is_cancelled_from_another_process(queue, simulator, worker, flow_worker):
     simulator.fault("hang", call="slow")
     queue.enqueue(JOB, id="slow")

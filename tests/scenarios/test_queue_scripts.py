@@ -247,6 +247,40 @@ def test_pause_stops_claims_of_everything_a_route_or_a_tenant(q, clock):
     assert len(q.claim(5)) == 2
 
 
+PAUSED_CALLS = [  # what is paused; by which route the job came; whom it calls; whether its group waits, or only itself
+    ("", "openai/gpt", "openai/gpt", "group"),
+    ("tenant:shop", "openai/gpt", "google/gemini", "group"),
+    ("route:openai/gpt", "openai/gpt", "openai/gpt", "group"),
+    ("route:openai", "openai/gpt", "openai/o9", "group"),
+    ("route:google/gemini", "openai/gpt", "google/gemini", "itself"),
+    ("route:google", "-", "google/gemini", "itself"),
+    ("route:google", "openai/gpt", "openai/gpt", None),
+    ("tenant:blog", "openai/gpt", "openai/gpt", None),
+]
+
+
+@pytest.mark.parametrize("what, came_by, calls, waits", PAUSED_CALLS)
+def test_a_job_that_runs_begins_no_call_that_is_paused(q, clock, what, came_by, calls, waits):
+    job = q.one(id="a", tenant="shop", route=came_by)
+    mark = "paused:" + what if what else "paused"
+    q.r.hset(q.key("cfg"), mark, 1)
+    reply = job.permit(route=calls)
+    if not waits:
+        assert reply == [1]
+        return
+    assert (reply[0], reply[2], reply[3]) == (0, mark, "paused") and not q.r.exists(q.key("p:" + job.name))
+    job.finish("park", at_ms=reply[1])
+    assert q.call("list", "", "", "", "", "", 9)[1][0][14] == mark
+    clock.go(1000)
+    assert q.claim() == [], "it is not tried again and again"
+    counts = dict(zip(*[iter(q.call("report", 0, 0)[0])] * 2))
+    assert (counts["paused"], counts["ready"], counts["later"]) == (1, 0, 0)
+    assert q.call("resume", what) == [0]
+    clock.go(1000)
+    [job] = q.claim()
+    assert job.permit(route=calls) == [1] and not q.r.exists(q.key("qw:" + mark))
+
+
 # ---- leases ----
 
 def test_a_claim_sent_twice_gives_the_same_jobs(q):

@@ -31,7 +31,7 @@ static int run(struct arena *a, const char *line, const char **printed)
 	(void)close(out);
 	(void)close(err);
 	rewind(file);
-	(void)fread(text, 1, 65535, file);
+	text[fread(text, 1, 65535, file)] = '\0';
 	(void)fclose(file);
 	*printed = text;
 	return status;

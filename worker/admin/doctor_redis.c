@@ -501,7 +501,7 @@ static void check_workers(struct doctor *d)
 	}
 	counts = &r->items[REPORT_COUNTS];
 	waiting = cli_reply_number(counts, "ready") + cli_reply_number(counts, "limited") +
-		  cli_reply_number(counts, "door");
+		  cli_reply_number(counts, "paused") + cli_reply_number(counts, "door");
 	if (r->items[REPORT_WORKERS].count)
 		tell_versions(d, &r->items[REPORT_WORKERS]);
 	else if (waiting > 0)

@@ -41,7 +41,8 @@ enum row {
 	ROW_BATCH,
 	ROW_ITEM,
 	ROW_OWNER,
-	ROW_NANO
+	ROW_NANO,
+	ROW_PAUSED
 };
 
 enum { LIST_DEFAULT = 50, LIST_MOST = 20000, SEEN_AT_ONCE = 5000 };
@@ -78,19 +79,20 @@ static cJSON *job_json(struct arena *a, const struct redis_value *row)
 		enum row at;
 		bool is_number;
 	} members[] = {
-		{"id",      ROW_ID,     false},
-                {"state",   ROW_STATE,  false},
-		{"lane",    ROW_LANE,   true },
-                {"route",   ROW_ROUTE,  false},
-		{"tenant",  ROW_TENANT, false},
-                {"code",    ROW_CODE,   false},
-		{"losses",  ROW_LOSSES, true },
-                {"max",     ROW_MAX,    true },
-		{"filedMs", ROW_FILED,  true },
-                {"dueMs",   ROW_DUE,    true },
-		{"batch",   ROW_BATCH,  false},
-                {"item",    ROW_ITEM,   false},
-		{"worker",  ROW_OWNER,  false},
+		{"id",       ROW_ID,     false},
+                {"state",    ROW_STATE,  false},
+		{"lane",     ROW_LANE,   true },
+                {"route",    ROW_ROUTE,  false},
+		{"tenant",   ROW_TENANT, false},
+                {"code",     ROW_CODE,   false},
+		{"losses",   ROW_LOSSES, true },
+                {"max",      ROW_MAX,    true },
+		{"filedMs",  ROW_FILED,  true },
+                {"dueMs",    ROW_DUE,    true },
+		{"batch",    ROW_BATCH,  false},
+                {"item",     ROW_ITEM,   false},
+		{"worker",   ROW_OWNER,  false},
+                {"waitsFor", ROW_PAUSED, false},
 	};
 	cJSON *json = json_object(a);
 
@@ -108,7 +110,7 @@ static cJSON *job_json(struct arena *a, const struct redis_value *row)
 	return json;
 }
 
-/* Of a job that waits for a moment: how long still. */
+/* Of a job that waits for a moment: how long still; or that somebody has paused it. */
 static const char *due_text(struct arena *a, const struct redis_value *row, uint64_t now)
 {
 	uint64_t due = (uint64_t)cli_item_number(row, ROW_DUE);
@@ -116,6 +118,8 @@ static const char *due_text(struct arena *a, const struct redis_value *row, uint
 	bool waits = strcmp(state, "delayed") == 0 || strcmp(state, "parked") == 0 ||
 		     strcmp(state, "ambiguous") == 0 || strcmp(state, "ready") == 0;
 
+	if (*cli_item_text(a, row, ROW_PAUSED))
+		return "paused";
 	return waits && due > now ? cli_duration(a, due - now) : "";
 }
 
@@ -391,7 +395,8 @@ static int pause_jobs(struct cli_queue *q)
 
 	if (!cli_queue_command(q, ARRAY_LEN(words), words))
 		return CLI_FAILED;
-	(void)printf("%s is paused: what runs goes on, nothing new is begun\n",
+	(void)printf("%s is paused: what runs is finished up to its next call, nothing new is "
+		     "begun\n",
 		     *what ? what : "everything");
 	return CLI_OK;
 }

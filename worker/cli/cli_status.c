@@ -218,6 +218,7 @@ static void print_counts(struct arena *a, const struct redis_value *counts)
 		{"door",        "at the door, not filed yet"                },
 		{"ready",       "waiting for a worker"                      },
 		{"limited",     "waiting for room: `flow-worker limits`"    },
+		{"paused",      "held back: somebody has paused them"       },
 		{"later",       "waiting for a moment (delayed, parked)"    },
 		{"next",        "waiting behind one with the same dedup key"},
 		{"active",      "running"                                   },

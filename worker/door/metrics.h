@@ -49,7 +49,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 	  "Whether the connection to Redis is there")                                              \
 	X(QUEUE_JOBS, GAUGE, "flow_worker_queue_jobs", "state",                                    \
 	  "Jobs in the queue of all workers, as of the last look: door, ready, limited (waiting "  \
-	  "for room), later, active, dead, quarantined")                                           \
+	  "for room), paused, later, active, dead, quarantined")                                   \
 	X(QUEUE_DEAD_BYTES, GAUGE, "flow_worker_queue_dead_bytes", "",                             \
 	  "What dead and quarantined jobs take in Redis; see QUEUE_DEAD_MAX_BYTES")                \
 	X(ROUTES_RESTING, GAUGE, "flow_worker_routes_resting", "cause",                            \

@@ -87,8 +87,8 @@ static void count_resting(struct metrics *m, const struct redis_value *list)
 
 static void reported(struct call *c)
 {
-	static const char *const states[] = {"door",   "ready", "limited",    "later",
-					     "active", "dead",  "quarantined"};
+	static const char *const states[] = {"door",  "ready",  "limited", "paused",
+					     "later", "active", "dead",    "quarantined"};
 	struct queue_metrics *q = container_of(c, struct queue_metrics, report.call);
 	const struct redis_value *counts = NULL;
 

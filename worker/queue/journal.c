@@ -182,6 +182,14 @@ static bool is_shut(struct permit_call *c, struct send *s, const char *route, co
 	return strcmp(route, s->lease->lease.route) != 0;
 }
 
+/* Somebody has paused it: no call begins until somebody lets it go on. */
+static void wait_paused(struct permit_call *c, const struct redis_value *mark)
+{
+	(void)fail(&c->call.err, ERR_PARKED,
+		   "%.*s: no call begins before `flow-worker jobs resume` lets it go on",
+		   STR_ARGS(mark->text));
+}
+
 static void refused(struct permit_call *c, struct send *s)
 {
 	struct arena *a = s->lease->lease.arena;
@@ -202,6 +210,10 @@ static void refused(struct permit_call *c, struct send *s)
 	c->retry_at_ms = (uint64_t)item[1].integer;
 	if (is_shut(c, s, scope, until))
 		return;
+	if (str_is(item[3].text, "paused")) {
+		wait_paused(c, &item[2]);
+		return;
+	}
 	if (str_is(item[3].text, "cache")) { /* this job waits, not all of its kind */
 		(void)fail(&c->call.err, ERR_PARKED, "another job is asking the same");
 		return;

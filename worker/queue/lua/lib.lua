@@ -32,7 +32,7 @@
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
 --   rl:<route>         hash      until: cool-down; f: factor; circuit breaker; c: traffic, see calls.lua; dry: why nobody is
 --                                asked although all works: no credit is left there; dry_at
---   qw:<route>         set       parked jobs that wait for that
+--   qw:<route>         set       parked jobs that wait for that; qw:paused:...: for somebody who lets it go on
 --   rl:directus        hash      while Directus is away: open, until, probe as with routes; jobs that wait for it have the
 --                                route "directus", and their own in `home`; wt:directus: their groups
 --   slow               zset      routes that were told to be slower, or do not work, by time

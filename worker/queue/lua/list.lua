@@ -1,11 +1,27 @@
 -- list: jobs for people.
 -- ARGV: state ('' all), item, code, batch, tenant (each '' any), how many at most
 -- Reply: {how many were looked at, {id, state, lane, route, tenant, code, losses, max, filed ms, due or
---        end ms (of a ready one: until when a limit lets it wait), batch, item, owner, nano-dollars}, ...}
+--        end ms (of a ready one: until when a limit lets it wait), batch, item, owner, nano-dollars, what is
+--        paused that it waits for or ''}, ...}
+-- With: pauses
 -- Reads only. Looks at no more than 20,000 jobs; the newest dead and quarantined come first.
 local state, item, code, batch, tenant, at_most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local LOOK_AT = 20000
-local rows, looked = {}, 0
+local rows, looked, marks = {}, 0, read_pauses()
+local STATES_HELD = {ready = true, delayed = true, parked = true}
+
+-- A step further on may need another route than the first.
+local function waits_for(id, j)
+  local mark = STATES_HELD[j.state] and pause_of(marks, j.route or '', j.tenant or '')
+  if not mark and j.state == 'parked' then
+    for other in pairs(marks) do
+      if call('SISMEMBER', K('qw:' .. other), id) == 1 then
+        return other
+      end
+    end
+  end
+  return mark or ''
+end
 
 local function matches(j)
   return j.state and (state == '' or j.state == state) and (item == '' or (j.item or ''):find(item, 1, true))
@@ -18,7 +34,7 @@ local function look(id, at_ms)
     'owner', 'nano')
   if matches(j) then
     rows[#rows + 1] = {id, j.state, j.lane or '', j.route or '', j.tenant or '', j.code or '', j.losses or '0',
-      j.max or '10', j.filed or '0', at_ms, j.batch or '', j.item or '', j.owner or '', j.nano or '0'}
+      j.max or '10', j.filed or '0', at_ms, j.batch or '', j.item or '', j.owner or '', j.nano or '0', waits_for(id, j)}
   end
 end
 

@@ -9,7 +9,7 @@
 --         kind concurrency            a slot
 --         kind budget, soft           money; on budget: park or fail
 -- Reply: {1, rows of past calls or ''} go; {4, answer, nano-dollars saved} it is in the cache; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
---        period; {3} the question has been answered since: run the job again; {-1} the lease is lost.
+--        period; with the kind 'paused' scope is what is paused; {3} the question has been answered since: run the job again; {-1} the lease is lost.
 -- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
 -- With: windows calls
 local permit, id, fence, step, n, question, route = unpack(ARGV, 1, 7)
@@ -54,6 +54,29 @@ local function refuse(at_ms, scope, kind, used, limit, for_good)
   local reply = {for_good and 2 or 0, math.ceil(at_ms), scope, kind, string.format('%.0f', used), string.format('%.0f', limit)}
   if not refusal or (for_good and refusal[1] == 0) or (refusal[1] == reply[1] and reply[2] > refusal[2]) then
     refusal = reply
+  end
+end
+
+-- ---- has somebody paused it? ----
+
+-- What runs is finished up to its next call. A job whose own group is held back waits there; one that came by another
+-- route waits for itself, until resume.lua calls it by name.
+local function wait_paused(mark, is_of_group)
+  if not is_of_group then
+    call('SADD', K('qw:' .. mark), id)
+    call('PEXPIRE', K('qw:' .. mark), 2 * DAY)
+  end
+  count('refused')
+  return {0, now + (is_of_group and 1000 or 300000), mark, 'paused', '0', '0'}
+end
+
+if call('EXISTS', K('cfg')) == 1 then
+  local own = call('HMGET', jk, 'route', 'tenant')
+  local marks = {'paused', 'paused:tenant:' .. own[2], 'paused:route:' .. route, 'paused:route:' .. provider}
+  for i, is_set in ipairs(call('HMGET', K('cfg'), unpack(marks))) do
+    if is_set == '1' then
+      return wait_paused(marks[i], i <= 2 or i == 3 and own[1] == route or i == 4 and own[1]:match('^[^/]+') == provider)
+    end
   end
 end
 

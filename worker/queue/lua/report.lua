@@ -6,11 +6,12 @@
 --        waiting jobs by lane as lane, number, ...; by tenant as tenant, number, ... (the 20 with most);
 --        groups that a limit lets sleep as route, lane, tenant, number of jobs, until ms, ... (the 20 that wake first)
 -- Reads only.
--- With: routes
+-- With: routes pauses
 local minutes, days = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function waiting()
-  local jobs, limited, groups, oldest, lanes, tenants, sleeping = 0, 0, 0, now, {}, {}, {}
+  local jobs, limited, paused, parked, groups, oldest, lanes, tenants, sleeping = 0, 0, 0, 0, 0, now, {}, {}, {}
+  local marks = read_pauses()
   for _, name in ipairs({'rdy', 'thr'}) do
     local list = call('ZRANGE', K(name), 0, 9999, 'WITHSCORES')
     for i = 1, #list, 2 do
@@ -18,7 +19,9 @@ local function waiting()
       local route, lane, tenant = group:match('^([^|]*)|([^|]*)|(.*)$')
       local count = call('ZCARD', K('q:' .. group))
       groups = groups + 1
-      if name == 'thr' and until_ms > now then
+      if pause_of(marks, route, tenant) then
+        paused = paused + count
+      elseif name == 'thr' and until_ms > now then
         limited = limited + count
         if #sleeping < 100 then
           for _, word in ipairs({route, lane, tenant, count, until_ms}) do
@@ -36,7 +39,10 @@ local function waiting()
       end
     end
   end
-  return jobs, limited, groups, now - oldest, lanes, tenants, sleeping
+  for mark in pairs(marks) do -- who came by another route: permit.lua
+    parked = parked + call('SCARD', K('qw:' .. mark))
+  end
+  return jobs, limited, paused, parked, groups, now - oldest, lanes, tenants, sleeping
 end
 
 -- The names with the largest numbers, as name, number, ...
@@ -115,9 +121,9 @@ for day = math.floor(now / DAY) - days + 1, math.floor(now / DAY) do
   costs[#costs + 1] = day
   costs[#costs + 1] = used_on(day)
 end
-local jobs, limited, groups, oldest_ms, lanes, tenants, sleeping = waiting()
+local jobs, limited, paused, parked, groups, oldest_ms, lanes, tenants, sleeping = waiting()
 local oldest = call('XRANGE', K('in'), '-', '+', 'COUNT', 1)[1]
-local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'limited', limited, 'groups', groups, 'oldestMs', oldest_ms, 'next', call('ZCARD', K('nxs')), 'later', call('ZCARD', K('dly')),
+local counts = {'door', call('XLEN', K('in')), 'ready', jobs, 'limited', limited, 'paused', paused + parked, 'groups', groups, 'oldestMs', oldest_ms, 'next', call('ZCARD', K('nxs')), 'later', math.max(0, call('ZCARD', K('dly')) - parked),
   'active', call('ZCARD', K('lse')), 'dead', call('ZCARD', K('dead')), 'deadBytes', number(call('GET', K('kept')) or nil), 'deadSeen', call('ZCARD', K('seen')), 'quarantined', call('ZCARD', K('quar')),
   'calls', call('ZCARD', K('px')), 'doorAgeMs', oldest and now - tonumber(oldest[1]:match('^%d+')) or 0}
 return {counts, workers, call('HGETALL', K('n')), recent_counters(), call('HGETALL', K('cfg')), costs, resting(), largest(lanes, 3),

@@ -22,14 +22,14 @@ local function wake_groups(wanted)
   end
 end
 
-local function wake_jobs(route)
-  for _, id in ipairs(call('SMEMBERS', K('qw:' .. route))) do
+local function wake_jobs(waited_for)
+  for _, id in ipairs(call('SMEMBERS', K('qw:' .. waited_for))) do
     local j = fields(K('j:' .. id), 'state', 'lane', 'route', 'tenant', 'seq', 'batch')
     if j.state == 'parked' and call('ZREM', K('dly'), id) == 1 then
       make_ready(id, j)
     end
   end
-  call('DEL', K('qw:' .. route))
+  call('DEL', K('qw:' .. waited_for))
 end
 
 local function try_again(route)
@@ -42,7 +42,9 @@ local function try_again(route)
   wake_jobs(route)
 end
 
-call('HDEL', K('cfg'), what == '' and 'paused' or 'paused:' .. what)
+local mark = what == '' and 'paused' or 'paused:' .. what
+call('HDEL', K('cfg'), mark)
+wake_jobs(mark)
 for _, route in ipairs(call('ZRANGE', K('slow'), 0, -1)) do
   if named and is_of(route, named) or what == '' and call('HEXISTS', K('rl:' .. route), 'dry') == 1 then
     try_again(route)

@@ -30,7 +30,14 @@ const WAITING_MAX = 200;
 const ENQUEUE_WITHIN_MS = 5000;
 const BLOCK_MS = 3000;
 const DUPLICATE = 'duplicate of ';
+const REPLICAS_WITHIN_MS = 500;
 const REPLIES_KEPT_S = 7 * 24 * 3600;
+
+class TooFewReplicas extends Error {
+	constructor(have: number, wanted: number) {
+		super(`The job is in the worker's Redis, but only ${have} of ${wanted} replicas (FLOW_WORKER_WAIT_REPLICAS) have it; it may run all the same.`);
+	}
+}
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -108,6 +115,9 @@ export class Queue {
 				if ((error as Error).name === 'ReplyError') {
 					throw rejection('SERVICE_UNAVAILABLE', 503, `The worker's Redis refused: ${(error as Error).message}`);
 				}
+				if (Date.now() > end && error instanceof TooFewReplicas) {
+					throw rejection('SERVICE_UNAVAILABLE', 503, error.message);
+				}
 				if (Date.now() > end) {
 					throw rejection('SERVICE_UNAVAILABLE', 503, 'The worker\'s Redis cannot be reached (FLOW_WORKER_REDIS).');
 				}
@@ -118,11 +128,23 @@ export class Queue {
 
 	/** The same id again is the same job: safe to repeat. */
 	async enqueue(id: string, job: object, fields: Record<string, string>): Promise<void> {
+		if (Number.isNaN(this.#settings.waitReplicas)) {
+			throw rejection('SERVICE_UNAVAILABLE', 503, 'FLOW_WORKER_WAIT_REPLICAS in Directus\' environment is no whole number.');
+		}
 		const words = Object.entries(fields).flat();
 		// A copy of it under another id, or much later, counts for nothing. With "latest" it may run under another id.
 		const once = this.#settings.secret && fields['dedup_mode'] !== 'latest' ? { once: { id, at: Date.now() } } : {};
 		const body = sign({ ...job, ...once }, this.#settings.secret);
-		await this.#command((redis) => redis.xadd(this.#key('in'), '*', 'body', body, 'id', id, ...words));
+		await this.#command((redis) => this.#put(redis, ['body', body, 'id', id, ...words]));
+	}
+
+	/** With FLOW_WORKER_WAIT_REPLICAS a job counts only when so many replicas have it: a failover does not lose it then. */
+	async #put(redis: Redis, words: string[]): Promise<void> {
+		const replicas = this.#settings.waitReplicas;
+		const added = redis.xadd(this.#key('in'), '*', ...words);
+		if (replicas === 0) return void (await added);
+		const [, have] = await Promise.all([added, redis.wait(replicas, REPLICAS_WITHIN_MS)]);
+		if (have < replicas) throw new TooFewReplicas(have, replicas);
 	}
 
 	get replyTo(): string {

@@ -7,6 +7,8 @@ export interface Settings {
 	prefix: string;
 	secret: string | null;
 	user: string | null;
+	/** How many replicas must have a job before it counts as enqueued; NaN: what is set is no such number. */
+	waitReplicas: number;
 	/** Names this Directus among those that share the Redis: its stream of replies. */
 	instance: string;
 	/** How many blocking flows may wait at once: each holds a connection of the database's pool. */
@@ -15,6 +17,8 @@ export interface Settings {
 
 const text = (value: unknown): string | null => (value === undefined || value === null || value === '' ? null : String(value));
 
+const wholeNumber = (value: string): number => (/^\d{1,3}$/.test(value) ? Number(value) : NaN);
+
 export function readSettings(env: Env, instance: string): Settings {
 	const pool = Number(env['DB_POOL__MAX'] ?? 10);
 	return {
@@ -22,6 +26,7 @@ export function readSettings(env: Env, instance: string): Settings {
 		prefix: text(env['FLOW_WORKER_PREFIX']) ?? '{flow-worker}:',
 		secret: text(env['FLOW_WORKER_JOB_SECRET']),
 		user: text(env['FLOW_WORKER_USER']),
+		waitReplicas: wholeNumber(text(env['FLOW_WORKER_WAIT_REPLICAS']) ?? '0'),
 		instance,
 		blockingSlots: Math.max(1, Math.floor((Number.isFinite(pool) ? pool : 10) / 2)),
 	};

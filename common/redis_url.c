@@ -241,7 +241,9 @@ static bool apply_parts(struct redis_target *t, const struct redis_options *o, s
 	if (o->db)
 		t->db = o->db;
 	if (t->login.username && !t->login.password)
-		return fail(err, ERR_CONFIG, "Redis: there is a user name, but no password");
+		return fail(err, ERR_CONFIG,
+			    "Redis: there is a user name, but no password (REDIS_PASSWORD, or in "
+			    "the URL)");
 	return true;
 }
 

@@ -134,7 +134,9 @@ static enum task_next read_files(struct task *t)
 			return task_fail_as(t, &err);
 		if (!target.model->attachment)
 			return task_fail(t, ERR_ATTACHMENT_UNSUPPORTED,
-					 "model '%s' takes no attachments", target.model->id);
+					 "model '%s' takes no attachments: choose another model, "
+					 "or leave out option 'attachments'",
+					 target.model->id);
 	}
 	attachments_start(&s->files, op, s->request.attachments, s->request.resize);
 	return task_await(t, &s->files.task.call, ask);

@@ -137,9 +137,13 @@ static bool json_option(const struct reader *o, const char *name, const cJSON **
 	if (!cJSON_IsString(*value))
 		return true;
 	*value = json_parse(o->arena, str_of((*value)->valuestring), &why);
-	return cJSON_IsObject(*value) ||
-	       fail(err, ERR_INVALID_PAYLOAD, "option '%s' is a text, and no JSON object: %s", name,
-		    why.text);
+	if (!*value)
+		return fail(err, ERR_INVALID_PAYLOAD, "option '%s' is a text, and no JSON: %s",
+			    name, why.text);
+	return cJSON_IsObject(*value) || fail(err, ERR_INVALID_PAYLOAD,
+					      "option '%s' is the JSON text of a value of type %s, "
+					      "expected that of an object",
+					      name, json_type_name(*value));
 }
 
 /* ---- groups of them ---- */
@@ -153,7 +157,10 @@ static bool read_preset(const struct reader *o, struct error *err)
 		return true;
 	o->r->preset = ai_preset_find(name);
 	if (!o->r->preset)
-		return fail(err, ERR_INVALID_PAYLOAD, "there is no preset '%.40s'", name);
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option '%s' is '%.40s', expected one of %.*s",
+			    migrated ? "promptKey" : "preset", name,
+			    STR_ARGS(option_choices(entry_of("preset"))));
 	o->r->max_length = o->r->preset->max_length;
 	/* AI Writer keeps a hidden system text of an earlier choice in its options. */
 	if (migrated)
@@ -278,21 +285,54 @@ static bool read_sampling(const struct reader *o, struct error *err)
 	       read_stop(o, err);
 }
 
+/* A member of `budget`; null is as good as not set. */
+static bool read_amount(const cJSON *member, double most, double *amount, struct error *err)
+{
+	double number = member->valuedouble;
+
+	if (cJSON_IsNull(member))
+		return true;
+	if (!cJSON_IsNumber(member))
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'budget': '%s' is of type %s, expected a number from 0 to %g",
+			    member->string, json_type_name(member), most);
+	if (!(number >= 0 && number <= most))
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'budget': '%s' is %g, expected a number from 0 to %g",
+			    member->string, number, most);
+	*amount = number;
+	return true;
+}
+
 static bool read_budget(const struct reader *o, struct error *err)
+{
+	double usd = 0, tokens = 0;
+	const cJSON *member;
+
+	json_each(member, find(o, "budget", NULL)) {
+		bool is_usd = strcmp(member->string, "maxCostUsd") == 0;
+
+		if (!is_usd && strcmp(member->string, "maxTokens") != 0)
+			return fail(err, ERR_INVALID_PAYLOAD,
+				    "option 'budget': there is no '%.40s' in it, expected "
+				    "maxCostUsd, maxTokens",
+				    member->string);
+		if (!read_amount(member, is_usd ? 1e9 : 1e15, is_usd ? &usd : &tokens, err))
+			return false;
+	}
+	o->r->wish.max_cost_nano = (uint64_t)llround(usd * 1e9);
+	o->r->wish.max_tokens_total = (uint64_t)tokens;
+	return true;
+}
+
+static bool read_policies(const struct reader *o, struct error *err)
 {
 	static const char *const policies[] = {[AMBIGUOUS_RETRY] = "retry",
 					       [AMBIGUOUS_HOLD] = "hold",
 					       [AMBIGUOUS_RESUME] = "resume"};
-	const cJSON *budget = find(o, "budget", NULL);
-	double cost = json_get_number(budget, "maxCostUsd", 0);
-	double tokens = json_get_number(budget, "maxTokens", 0);
 	const char *tier = text_option(o, "serviceTier", NULL);
 	const char *ambiguous = text_option(o, "onAmbiguous", NULL);
 
-	if (cost < 0 || tokens < 0 || cost > 1e9 || tokens > 1e15)
-		return fail(err, ERR_INVALID_PAYLOAD, "option 'budget' is out of range");
-	o->r->wish.max_cost_nano = (uint64_t)llround(cost * 1e9);
-	o->r->wish.max_tokens_total = (uint64_t)tokens;
 	if (tier && strcmp(tier, "batch") == 0)
 		return fail(err, ERR_INVALID_PAYLOAD,
 			    "option 'serviceTier' is 'batch', and the providers' batch endpoints "
@@ -382,7 +422,9 @@ static bool check_prompt(const struct ai_request *r, struct error *err)
 		return fail(err, ERR_INVALID_PAYLOAD,
 			    "option 'attachments' is missing: which picture is it to look at?");
 	if (r->min_length && r->max_length && r->min_length > r->max_length)
-		return fail(err, ERR_INVALID_PAYLOAD, "option 'minLength' is %u and 'maxLength' %u",
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option 'minLength' is %u, expected no more than 'maxLength', which is "
+			    "%u",
 			    r->min_length, r->max_length);
 	if (!r->prompt && !json_count(r->messages) && !r->skip_if_empty)
 		return fail(err, ERR_INVALID_PAYLOAD, "option 'prompt' is missing");
@@ -416,7 +458,8 @@ bool ai_options_read(struct op_call *op, const struct ai_kind *kind, cJSON *warn
 		return false;
 	read_keys(&o);
 	return read_preset(&o, err) && read_format(&o, err) && read_limits(&o, err) &&
-	       read_sampling(&o, err) && read_budget(&o, err) && check_prompt(r, err);
+	       read_sampling(&o, err) && read_budget(&o, err) && read_policies(&o, err) &&
+	       check_prompt(r, err);
 }
 
 /* ---- what is asked, in short ---- */

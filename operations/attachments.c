@@ -248,8 +248,9 @@ static enum task_next got_url(struct task *t)
 		return task_fail(t, ERR_ATTACHMENT_UNSUPPORTED, "'%.100s' can not be read: %s",
 				 c->request.url, failed->text);
 	if (c->http.status != 200)
-		return task_fail(t, ERR_ATTACHMENT_UNSUPPORTED, "'%.100s' answered %d",
-				 c->request.url, c->http.status);
+		return task_fail(t, ERR_ATTACHMENT_UNSUPPORTED,
+				 "'%.100s' answered with status %d, expected 200", c->request.url,
+				 c->http.status);
 	c->id = c->request.url;
 	c->mime = http_reply_header(&c->http, "content-type");
 	if (!take(c, c->http.body, &err))

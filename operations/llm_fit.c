@@ -189,7 +189,9 @@ static bool check_part(const struct llm_call *c, const struct llm_part *part, st
 	if (part->kind == PART_TEXT)
 		return true;
 	if (!c->target.model->attachment)
-		return fail(err, ERR_ATTACHMENT_UNSUPPORTED, "model '%s' takes no attachments",
+		return fail(err, ERR_ATTACHMENT_UNSUPPORTED,
+			    "model '%s' takes no attachments: choose another model, or leave out "
+			    "option 'attachments'",
 			    c->target.model->id);
 	if (part->kind == PART_DOCUMENT && !preset->pdf_file && !preset->pdf_url)
 		return fail(err, ERR_ATTACHMENT_UNSUPPORTED,

@@ -29,7 +29,11 @@ static bool find_provider(const struct services *use, const struct llm_choice *c
 		return false;
 	t->config = config_provider(use->config, c->provider);
 	return t->config ||
-	       fail(err, ERR_NOT_CONFIGURED, "there is no provider '%.100s'", c->provider);
+	       fail(err, ERR_NOT_CONFIGURED,
+		    "there is no provider '%.100s': expected openai, anthropic, google, "
+		    "openai-compatible or openai-compatible:<name> of "
+		    "AI_OPENAI_COMPATIBLE_<NAME>_BASE_URL",
+		    c->provider);
 }
 
 /* What is left out comes from AI_DEFAULT_MODEL, as far as it fits what is there. */
@@ -117,7 +121,8 @@ bool llm_endpoint(const struct provider_config *p, struct arena *a, struct endpo
 			    p->id, p->preset);
 	url = p->base_url ? p->base_url : default_url(p, provider, preset, a);
 	if (!url)
-		return fail(err, ERR_NOT_CONFIGURED, "provider '%s' has no base URL", p->id);
+		return fail(err, ERR_NOT_CONFIGURED,
+			    "provider '%s' has no base URL: set its variable …_BASE_URL", p->id);
 	*endpoint = (struct endpoint){
 		.id = p->id,
 		.base_url = without_slash(url, a),

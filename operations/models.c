@@ -343,9 +343,13 @@ static bool check_entry(const cJSON *entry, size_t i, struct error *err)
 			    json_type_name(entry));
 	if (!json_get_text(entry, "model") && !json_get_text(entry, "id") &&
 	    !json_get_text(entry, "match"))
-		return fail(err, ERR_CONFIG, "AI_MODELS[%zu]: has no 'model'", i);
+		return fail(
+			err, ERR_CONFIG,
+			"AI_MODELS[%zu]: has neither 'model', an id, nor 'match', a pattern of ids",
+			i);
 	if (!json_get_text(entry, "provider"))
-		return fail(err, ERR_CONFIG, "AI_MODELS[%zu]: has no 'provider'", i);
+		return fail(err, ERR_CONFIG,
+			    "AI_MODELS[%zu]: has no 'provider', expected an id such as openai", i);
 	return true;
 }
 

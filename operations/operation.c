@@ -69,6 +69,15 @@ static bool is_choice(const char *choices, const char *text)
 	return false;
 }
 
+struct str option_choices(const struct option *o)
+{
+	struct str all = str_of(o->choices);
+
+	if (all.len && all.ptr[all.len - 1] == '|')
+		all.len--;
+	return all;
+}
+
 static bool check_option(const struct option *o, const cJSON *v, struct error *err)
 {
 	char number[JSON_NUMBER_MAX], min[JSON_NUMBER_MAX], max[JSON_NUMBER_MAX];
@@ -84,8 +93,9 @@ static bool check_option(const struct option *o, const cJSON *v, struct error *e
 			    o->name, json_number_text(v->valuedouble, number),
 			    json_number_text(o->min, min), json_number_text(o->max, max));
 	if (cJSON_IsString(v) && o->choices && !is_choice(o->choices, v->valuestring))
-		return fail(err, ERR_INVALID_PAYLOAD, "option '%s' is '%.64s', expected one of %s",
-			    o->name, v->valuestring, o->choices);
+		return fail(err, ERR_INVALID_PAYLOAD,
+			    "option '%s' is '%.64s', expected one of %.*s", o->name, v->valuestring,
+			    STR_ARGS(option_choices(o)));
 	return true;
 }
 

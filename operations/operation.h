@@ -93,7 +93,7 @@ struct option {
 	unsigned types; /* of enum option_type; null always means "not set" */
 	bool required;
 	double min, max;     /* of a number, where max > min */
-	const char *choices; /* of a text: "text|json|markdown|html"; or NULL */
+	const char *choices; /* of a text: "text|json|markdown|html|": also ""; or NULL */
 	const char *help;    /* one line */
 	/* Its text goes to a provider: a template that resolves to nothing is TEMPLATE_UNRESOLVED there
 	 * (option `onMissing`: error, empty, literal), not the word "undefined", sent and paid for. */
@@ -143,6 +143,9 @@ const struct operation *operation_find(const char *type); /* NULL: there is none
 
 /* ERR_INVALID_PAYLOAD names the option, what was found and what was expected. */
 bool operation_check(const struct operation *op, const cJSON *options, struct error *err) NODISCARD;
+
+/* Its choices for a text, without the empty one, which stands for "not set": "text|json". */
+struct str option_choices(const struct option *o);
 
 /* The options as the log of a run shows them: those that are secret are masked. */
 const cJSON *operation_shown_options(struct arena *a, const struct operation *op,

@@ -58,6 +58,7 @@ static bool read_number(const cJSON *options, const char *name, double max, doub
 			struct error *err)
 {
 	const cJSON *value = json_get(options, name);
+	char text[JSON_NUMBER_MAX];
 	struct duration given;
 	double read = -1;
 
@@ -69,7 +70,11 @@ static bool read_number(const cJSON *options, const char *name, double max, doub
 		read = duration_ms(given);
 	if (!(read >= 0) || read > max)
 		return fail(err, ERR_INVALID_PAYLOAD,
-			    "option '%s': expected a number from 0 to %.0f", name, max);
+			    "option '%s' is '%.40s', expected a number from 0 to %.0f", name,
+			    cJSON_IsString(value)   ? value->valuestring
+			    : cJSON_IsNumber(value) ? json_number_text(read, text)
+						    : json_type_name(value),
+			    max);
 	*number = read;
 	return true;
 }

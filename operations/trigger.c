@@ -97,7 +97,9 @@ static enum task_next begin(struct task *t)
 	struct error err;
 
 	if (!c->spawner)
-		return task_fail(t, ERR_UNSUPPORTED_OPERATION, "no flow can be started from here");
+		return task_fail(t, ERR_UNSUPPORTED_OPERATION,
+				 "a flow can only be started by a job that is in the queue, or by "
+				 "`flow-worker exec`");
 	if (json_get(c->options, "payload")) {
 		payload = option_to_object(c->arena, json_get(c->options, "payload"), &err);
 		if (!payload) {

@@ -78,7 +78,9 @@ bool connect_check_admin(struct connect *c, struct error *err)
 			       "in the Studio, field Token)",
 			       err);
 	if (!json_get_bool(reply.data, "admin_access", false))
-		return fail(err, ERR_FORBIDDEN, "the token is of a user who is no administrator");
+		return fail(err, ERR_FORBIDDEN,
+			    "the token is of a user who is no administrator, expected one with "
+			    "admin access");
 	if (!rest_ask(&c->admin, "GET", "/server/info", NULL, &reply))
 		return refused(&reply, "read /server/info", err);
 	c->version = json_get_text(reply.data, "version");

@@ -303,8 +303,10 @@ static enum task_next listed(struct task *t)
 	if (s->ask.task.call.err.code != ERR_OK)
 		return task_fail_as(t, &s->ask.task.call.err);
 	if (found_rows && !cJSON_IsArray(s->ask.data))
-		return task_fail(t, ERR_INVALID_PAYLOAD, "collection '%.100s' holds one item only",
-				 s->batch.collection);
+		return task_fail(
+			t, ERR_INVALID_PAYLOAD,
+			"collection '%.100s' is a singleton: it has one item, and no list of them",
+			s->batch.collection);
 	s->is_all = found_rows == 0 || s->length + found_rows >= s->batch.limit;
 	words[count++] = str_of(s->id);
 	words[count++] = str_of(s->op->job_id);

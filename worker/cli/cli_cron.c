@@ -165,7 +165,8 @@ static int unknown(struct cli_queue *q, const char *id)
 {
 	struct error err;
 
-	(void)fail(&err, ERR_INVALID_PAYLOAD, "there is no schedule '%.64s'", id);
+	(void)fail(&err, ERR_INVALID_PAYLOAD,
+		   "there is no schedule '%.64s': `flow-worker cron list` names them", id);
 	return cli_failed(q->cli, &err);
 }
 

@@ -49,7 +49,8 @@ static bool read_amount(struct reader *r, const cJSON *json, const char *name, d
 	if (!v)
 		return true;
 	if (!cJSON_IsNumber(v) || !(v->valuedouble > 0) || v->valuedouble * scale > 9e15)
-		return fail(r->err, ERR_INVALID_JOB, "'%s' must be a number above 0", name);
+		return fail(r->err, ERR_INVALID_JOB, "'%s' is %.40s, expected a number above 0",
+			    name, json_print(r->job->arena, v).ptr);
 	*value = (uint64_t)llround(v->valuedouble * scale);
 	if (*value == 0)
 		*value = 1;

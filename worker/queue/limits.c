@@ -143,10 +143,14 @@ static bool read_number(const cJSON *value, enum limit_kind kind, size_t n, uint
 {
 	double most = is_money(kind) ? MONEY_MAX : 1e12;
 	double number = cJSON_IsNumber(value) ? value->valuedouble : -1;
+	char text[JSON_NUMBER_MAX];
 	bool is_whole = number >= 0 && floor(number) <= number && floor(number) >= number;
 
 	if (number < 0 || number > most || (!is_money(kind) && (!is_whole || number < 1)))
-		return fail(err, ERR_CONFIG, "AI_LIMITS[%zu].%s: expected %s", n, kinds[kind].name,
+		return fail(err, ERR_CONFIG, "AI_LIMITS[%zu].%s: found %s, expected %s", n,
+			    kinds[kind].name,
+			    cJSON_IsNumber(value) ? json_number_text(number, text)
+						  : json_type_name(value),
 			    is_money(kind) ? "dollars from 0 to 9000000"
 					   : "a whole number of 1 or more");
 	*limit = is_money(kind) ? (uint64_t)llround(number * NANO) : (uint64_t)number;

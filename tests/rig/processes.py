@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 TESTS = pathlib.Path(__file__).parents[1]
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+_chance = random.SystemRandom()  # the seed of a test is its own
 
 
 def _die_with_parent():
@@ -30,9 +32,18 @@ def wait_for(condition, what, timeout=30, every=0.01):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on. Not one of those that the kernel gives to outgoing connections: such a one may be
+    taken before the server is up."""
+    first_given = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(10000, first_given)
+    for port in _chance.sample(ports, min(100, len(ports))) + [0]:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return s.getsockname()[1]
+    raise AssertionError("no free port")
 
 
 def built(name):

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,17 +39,30 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Not one of those that the kernel gives to outgoing connections (Linux: from 32768 on): such a one may be taken before
+ * the server is up. */
 uint16_t free_port(void)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	enum { FIRST = 10000, COUNT = 22000, TRIES = 100 };
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &size) != 0)
-		give_up("no free port: %s", strerror(errno));
-	(void)close(fd);
-	return ntohs(a.sin_port);
+	for (int i = 0; i < TRIES; i++) {
+		uint16_t chance = 0;
+		struct sockaddr_in a = {.sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (fd < 0 || getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+			give_up("no port: %s", strerror(errno));
+		chance = (uint16_t)(FIRST + chance % COUNT);
+		a.sin_port = htons(chance);
+
+		bool is_free = bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+
+		(void)close(fd);
+		if (is_free)
+			return chance;
+	}
+	give_up("no free port");
 }
 
 void redis_server_prepare(struct redis_server *s)

@@ -368,15 +368,18 @@ static void count_threads(struct timeout *t)
 
 TEST(many_requests_to_a_new_name_make_one_look_up_and_no_threads)
 {
-	enum { MANY = 2000, POOL = 4 };
+	enum { MANY = 2000, POOL = 4, PATIENCE_MS = 120000 };
 	struct world *w = *state;
 	struct http_call *calls = arena_array(w->rig.arena, struct http_call, MANY);
 	unsigned before = threads_now();
 	struct timeout t = {0};
-	struct http_request none = {.url = "http://nobody.invalid/", .method = "GET"};
+	struct http_request none = {.url = "http://nobody.invalid/",
+				    .method = "GET",
+				    .connect_timeout_ms = PATIENCE_MS};
 	struct http_request some = {
 		.url = arena_printf(w->rig.arena, "http://localhost:%u/ok", web_port(w->rig.web)),
-		.method = "GET"};
+		.method = "GET",
+		.connect_timeout_ms = PATIENCE_MS};
 
 	most_threads = 0;
 	for (int i = 0; i < MANY; i++)

@@ -2,12 +2,22 @@
 # labels: slow
 
 import json
-import time
 
 from processes import wait_for
 
 JOB = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "Hello " * 50,
                                                "maxTokens": 100}}
+
+
+def have_heard_of_each_other(queue, workers):
+    """Waits until each has looked twice since the last one came: first it hears of another's limits, then it has them."""
+    def beats():
+        return [at for _, at in queue.client.zrange(f"{queue.prefix}wrk", 0, -1, withscores=True)]
+
+    wait_for(lambda: len(beats()) == workers, "all workers are there")
+    for _ in range(2):
+        newest = max(beats())
+        wait_for(lambda: min(beats()) > newest, "each worker has looked")
 
 
 def test_concurrency_holds_over_all_workers_and_is_used(start_simulator, start_worker, queue):
@@ -41,9 +51,9 @@ def test_another_worker_s_stricter_limit_is_obeyed(start_simulator, start_worker
     start_worker(simulator=simulator, AI_LIMITS='json:[{"scope":"openai","rpm":20}]', WORKER_CONCURRENCY=1)
     start_worker(simulator=simulator, AI_LIMITS='json:[{"scope":"openai","rpm":1000}]', WORKER_CONCURRENCY=16)
     start_worker(simulator=simulator, WORKER_CONCURRENCY=16)
-    time.sleep(3)  # heartbeats are seen by the second
+    have_heard_of_each_other(queue, 3)
     for _ in range(100):
         queue.enqueue(JOB)
-    wait_for(lambda: len(simulator.ledger()) >= 20, "the window to be used")
-    time.sleep(3)
+    wait_for(lambda: len(simulator.ledger()) >= 20 and not queue.client.zcard(f"{queue.prefix}lse"),
+             "the window is used, and nothing runs any more")
     assert len(simulator.ledger()) == 20

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import redis
 
 from processes import wait_for
 from queue_scripts import Clock, Queue, Server
@@ -82,6 +83,116 @@ def test_a_purged_job_leaves_nothing_behind(q):
     q.enqueue(id="waits")
     q.file()
     assert q.call("purge", "waits") == 0
+
+
+# ---- all that there is of an item ----
+
+SECRET = "Ms Doe"
+
+
+def erase(q, item="articles:12", only_look=0):
+    found, cursor = [], ""
+    while True:
+        cursor, some = q.call("erase", item, only_look, cursor, q.ttl_ms)
+        found += zip(some[::2], some[1::2])
+        if not cursor:
+            return sorted(found)
+
+
+def values(q):
+    """Every text in Redis, with the name of its key."""
+    raw = redis.Redis(unix_socket_path=q.r.connection_pool.connection_kwargs["path"])  # some are packed
+    read = {b"string": raw.get, b"hash": raw.hgetall, b"list": lambda k: raw.lrange(k, 0, -1), b"set": raw.smembers,
+            b"zset": lambda k: raw.zrange(k, 0, -1), b"stream": raw.xrange}
+    found = {key.decode(): str(read[raw.type(key)](key)) for key in raw.keys(q.key("*"))}
+    raw.close()
+    return found
+
+
+@pytest.fixture
+def full(q):
+    """Jobs about articles:12 in every state, by two flows, and about others whose keys look alike."""
+    item, other = "flow1:articles:12", "flow1:articles:112"
+    body = json.dumps({"text": SECRET})
+
+    def begin(id, item=item, **fields):
+        q.enqueue(body, id=id, tenant=f"t-{id}", **fields)
+        q.file(item=item)
+        [job] = q.claim()
+        job.store(step__a=SECRET)
+        return job
+
+    begin("done").finish("done", result=json.dumps({"status": "done", "last": SECRET}), log=SECRET)
+    begin("done-2", "flow2:articles:12").finish("done", log=SECRET)
+    begin("dead").finish("dead", log=SECRET, code="INVALID_JOB")
+    begin("held").finish("hold", log=SECRET)
+    begin("parked").finish("park", at_ms=q.clock.ms + 10**6)
+    begin("first", other, dedup="k")
+    running = begin("running")
+    asks = begin("asks")
+    asks.permit(cache="digest", max_age_ms=60_000)
+    asks.settle(answer=SECRET, used=(1, 1, 0), cache="digest", cache_ms=60_000)
+    asks.finish("done", log=SECRET)
+    for id, key in [("other", "112"), ("another", "1")]:
+        begin(id, f"flow1:articles:{key}").finish("done", result='{"status": "done"}', log="theirs")
+    q.enqueue(body, id="next", item=item, dedup="k", dedup_mode="latest")
+    q.enqueue(body, id="waits", item=item, tenant="t")
+    q.file(item=item)
+    q.call("batch_open", "b", "job", "{}", "articles", "flow1", "", "", "")
+    for key in ["12", "112"]:
+        q.r.hset(q.key("bu:b"), json.dumps(["articles", key, "write"]), SECRET + "\n" + SECRET if key == "12" else "theirs")
+        q.r.hset(q.key("bi:b"), key, json.dumps(["failed", "CODE", 5, 1, 2, SECRET if key == "12" else "theirs"]))
+    return running
+
+
+FOUND = [("cached", "digest"), ("dead", "dead"), ("dead", "held"), ("ended", "asks"), ("ended", "done"), ("ended", "done-2"),
+         ("replaced", "b"), ("running", "running"), ("told", "b"), ("waiting", "next"), ("waiting", "parked"), ("waiting", "waits")]
+
+
+def test_all_that_the_queue_holds_for_an_item_goes(q, full):
+    before = values(q)
+    assert erase(q, only_look=1) == FOUND and values(q) == before, "only looked"
+    assert erase(q) == FOUND
+    q.r.delete(q.key("b:first"))  # of another item, with the same text here
+    q.r.delete(q.key("s:first"))
+    for id in ["other", "another"]:
+        assert q.r.get(q.key("log:" + id)) == "theirs"
+    assert erase(q) == [("running", "running")]
+    full.finish("cancelled", result=json.dumps({"status": "cancelled", "last": SECRET}), log=SECRET)
+    assert ("ended", "running") in erase(q)
+    assert [key for key, text in values(q).items() if SECRET in text] == []
+    assert json.loads(q.r.hget(q.key("bi:b"), "112"))[5] == "theirs" and q.r.hlen(q.key("bu:b")) == 1
+    assert int(q.r.get(q.key("kept"))) == 0 and q.state("first") == "active"
+
+
+def test_what_has_ended_is_found_however_much_there_is_and_forgotten_in_time(q):
+    for n in range(12_000):
+        q.r.zadd(q.key("itm"), {f"job\nf:articles:{n % 40}\nj{n}": q.clock.ms + 1000})
+        q.r.set(q.key(f"res:j{n}"), "{}")
+    assert len(erase(q)) == 300 and erase(q) == []
+    q.clock.go(1000)
+    q.tick()
+    assert not q.r.exists(q.key("itm"))
+
+
+def test_purge_of_an_item_says_what_goes_and_what_it_does_not_reach(queue, start_worker, flow_worker, simulator):
+    simulator.fault("hang", call="slow")
+    start_worker(LOG_LEVEL="error").wait_until_ready()
+    ask = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "About {{$trigger.key}}"},
+           "trigger": {"collection": "articles", "key": "12"}}
+    queue.run(ask, id="done")
+    queue.enqueue(ask, id="slow")
+    queue.enqueue(ask, id="later", run_at=4_000_000_000_000)
+    wait_for(lambda: simulator.ledger(call="slow") and queue.client.exists("{flow-worker}:j:later"), "one runs, one waits")
+    dry = flow_worker("jobs", "purge", "--item", "articles:12", "--dry-run")
+    assert dry.status == 0 and "3 found for articles:12: nothing was changed" in dry.out
+    assert flow_worker("jobs", "purge", "--item", "articles").status == 2
+    told = flow_worker("jobs", "purge", "--item", "articles:12", "--json")
+    assert told.status == 0 and told.json["running"] == 0, told.out
+    assert {(one["kind"], one["name"]) for one in told.json["found"]} == {("waiting", "later"), ("ended", "done"), ("ended", "slow")}
+    assert any("Directus" in text for text in told.json["notLookedAt"])
+    assert not [key for key in queue.client.keys("*") if key.endswith((":done", ":slow", ":later")) and ":chain:" not in key]
+    assert flow_worker("jobs", "purge", "--item", "articles:12").out.startswith("0 found")
 
 
 def test_a_job_that_waits_behind_one_with_its_dedup_key_is_listed_and_counted(q):

@@ -289,11 +289,12 @@ static const char *const commands[] = {
 	"SET %doctor x XX", "EXPIRE %doctor 1", "PEXPIRE %doctor 1", "PEXPIREAT %doctor 1",
 	"HDEL %doctor f", "SREM %doctor m", "SPOP %doctor", "ZREM %doctor m", "ZPOPMIN %doctor",
 	"ZREMRANGEBYSCORE %doctor 0 0", "ZADD %doctor XX 1 m", "XDEL %doctor 1-1",
-	"XADD %doctor NOMKSTREAM * f v", "XREADGROUP GROUP g c STREAMS %doctor >",
-	"XGROUP CREATE %doctor g $", "PUBLISH %doctor x", "EVAL return(1) 0", "EVALSHA 0 0",
+	"LTRIM %doctor 0 0", "XADD %doctor NOMKSTREAM * f v",
+	"XREADGROUP GROUP g c STREAMS %doctor >", "XGROUP CREATE %doctor g $", "PUBLISH %doctor x",
+	"EVAL return(1) 0", "EVALSHA 0 0",
 	/* what makes a key: it is gone with the DEL */
 	"HSET %doctor-h f 1", "HSETNX %doctor-h f 1", "HINCRBY %doctor-h f 1", "INCRBY %doctor-n 1",
-	"DECRBY %doctor-n 1", "SADD %doctor-s m", "RPUSH %doctor-l x",
+	"DECRBY %doctor-n 1", "SADD %doctor-s m", "RPUSH %doctor-l x", "LPUSH %doctor-l x",
 	"DEL %doctor-h %doctor-n %doctor-s %doctor-l",
 	"WAIT 0 1", /* the last one: only with REDIS_WAIT_REPLICAS */
 };

@@ -3,6 +3,7 @@
 #include "common/json.h"
 #include "common/loop.h"
 #include "worker/cli/cli.h"
+#include "worker/cli/cli_erase.h"
 #include "worker/cli/cli_file.h"
 #include "worker/cli/cli_queue.h"
 #include "worker/cli/cli_table.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH };
+enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH, DRY_RUN };
 
 static const struct cli_option options[] = {
 	[STATE] = {"state",								"STATE",
@@ -23,7 +24,8 @@ static const struct cli_option options[] = {
 	[LIMIT] = {"limit",								"N", "how many at most; default 50 for list, 20000 else"},
 	[FRESH] = {"fresh",						     NULL,
 		   "with retry: forget finished steps and answers; they are paid again"},
-	{0							      },
+	[DRY_RUN] = {"dry-run",							       NULL, "with retry, cancel and purge: only say which jobs"},
+	{0		},
 };
 
 /* As list.lua gives them. */
@@ -149,6 +151,19 @@ static void print_rows(struct cli_queue *q, const struct redis_value *rows, uint
 		(void)fprintf(stderr, "the first %zu; --limit shows more\n", rows->count);
 }
 
+static void print_jobs(struct cli_queue *q, const struct redis_value *rows, uint64_t most)
+{
+	cJSON *all = json_array(q->arena);
+
+	if (!q->cli->json) {
+		print_rows(q, rows, most);
+		return;
+	}
+	for (size_t i = 0; i < rows->count; i++)
+		json_push(all, job_json(q->arena, &rows->items[i]));
+	cli_print_json(q->arena, all);
+}
+
 /* A person has seen them. Where that can not be noted (Redis is full) the list matters more. */
 static void tell_seen(struct cli_queue *q, const struct redis_value *rows)
 {
@@ -170,7 +185,6 @@ static int list(struct cli_queue *q)
 	const char *state = cli_option(q->cli, STATE);
 	uint64_t most = LIST_DEFAULT;
 	const struct redis_value *rows;
-	cJSON *all;
 
 	if (!cli_option_number(q->cli, LIMIT, 1, LIST_MOST, &most))
 		return CLI_WRONG;
@@ -178,14 +192,7 @@ static int list(struct cli_queue *q)
 	if (!rows)
 		return CLI_FAILED;
 	tell_seen(q, rows);
-	if (!q->cli->json) {
-		print_rows(q, rows, most);
-		return CLI_OK;
-	}
-	all = json_array(q->arena);
-	for (size_t i = 0; i < rows->count; i++)
-		json_push(all, job_json(q->arena, &rows->items[i]));
-	cli_print_json(q->arena, all);
+	print_jobs(q, rows, most);
 	return CLI_OK;
 }
 
@@ -351,6 +358,50 @@ static bool move_by_options(struct cli_queue *q, const struct move *move, size_t
 	       move_found(q, move, "quarantined", asked, moved);
 }
 
+/* The item and nothing else: then all that there is of it is meant, not dead jobs alone. */
+static bool is_erasure(struct cli_queue *q, const struct move *move)
+{
+	return move->script == SCRIPT_PURGE && cli_option(q->cli, ITEM) &&
+	       q->cli->argument_count == 1 && !cli_option(q->cli, STATE) &&
+	       !cli_option(q->cli, CODE) && !cli_option(q->cli, BATCH) &&
+	       !cli_option(q->cli, TENANT);
+}
+
+static int erase(struct cli_queue *q)
+{
+	const char *item = cli_option(q->cli, ITEM);
+
+	if (!strchr(item, ':'))
+		return cli_wrong_use(q->cli,
+				     "--item %s: expected collection:key, such as articles:12 (a "
+				     "part of it goes with --state dead)",
+				     item);
+	return cli_erase(q, item, cli_option(q->cli, DRY_RUN) != NULL);
+}
+
+/* The jobs that would be moved. */
+static int show_moves(struct cli_queue *q, const struct move *move)
+{
+	const char *state = cli_option(q->cli, STATE);
+	const struct redis_value *rows;
+	const char *states[] = {state ? state : "", NULL};
+
+	if (q->cli->argument_count > 1)
+		return cli_wrong_use(q->cli, "--dry-run says which jobs the options mean: leave "
+					     "the IDs away");
+	if (!state && move->script != SCRIPT_CANCEL) {
+		states[0] = "dead";
+		states[1] = "quarantined";
+	}
+	for (size_t i = 0; i < ARRAY_LEN(states) && states[i]; i++) {
+		rows = find_jobs(q, states[i], LIST_MOST);
+		if (!rows)
+			return CLI_FAILED;
+		print_jobs(q, rows, LIST_MOST);
+	}
+	return CLI_OK;
+}
+
 static int move_jobs(struct cli_queue *q, const struct move *move)
 {
 	size_t asked = q->cli->argument_count - 1, moved = 0;
@@ -360,6 +411,10 @@ static int move_jobs(struct cli_queue *q, const struct move *move)
 		return cli_wrong_use(q->cli,
 				     "which jobs? Name them, or use --state, --item, --code, "
 				     "--batch or --tenant");
+	if (is_erasure(q, move))
+		return erase(q);
+	if (cli_option(q->cli, DRY_RUN))
+		return show_moves(q, move);
 	for (size_t i = 1; i < q->cli->argument_count; i++)
 		if (!move_one(q, move, cli_argument(q->cli, i), &moved))
 			return CLI_FAILED;
@@ -489,6 +544,11 @@ const struct cli_command cli_jobs = {
 		"cancel ends waiting jobs and stops running ones; purge forgets dead and "
 		"quarantined ones, and by ID any that has ended: with body, answers, result and "
 		"steps.\n"
+		"purge --item articles:12 alone: all that the queue holds for that item. Waiting "
+		"jobs "
+		"are cancelled and running ones stopped, results, steps, cached answers and old "
+		"values "
+		"of batches go; it says what it does not reach. With --dry-run it only says what.\n"
 		"Instead of IDs: --state, --item, --code, --batch, --tenant.",
 	.run = run,
 };

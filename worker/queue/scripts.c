@@ -13,6 +13,7 @@ static const bool confirmed[SCRIPT_COUNT] = {
 	[SCRIPT_CANCEL] = true,
 	[SCRIPT_RETRY] = true,
 	[SCRIPT_PURGE] = true,
+	[SCRIPT_ERASE] = true,
 	[SCRIPT_CRON_SET] = true,
 	[SCRIPT_CRON_REMOVE] = true,
 	[SCRIPT_BATCH_OPEN] = true,

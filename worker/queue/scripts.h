@@ -29,6 +29,7 @@
 	X(CANCEL, cancel)           \
 	X(RETRY, retry)             \
 	X(PURGE, purge)             \
+	X(ERASE, erase)             \
 	X(LIST, list)               \
 	X(SCOPES, scopes)           \
 	X(REPORT, report)           \

@@ -56,6 +56,14 @@ local function use_add(more)
   end
 end
 
+-- The answer to a question about an item is in the cache: erase.lua finds it.
+local function note_cached(id, cache, cache_ms)
+  local item = call('HGET', K('j:' .. id), 'item')
+  if item then
+    call('ZADD', K('itm'), now + cache_ms, 'ca\n' .. item .. '\n' .. cache)
+  end
+end
+
 -- A call ended without an answer that we know of. It is counted once, as ambiguous.
 local function lose_call(id, name, permit)
   local sk = K('s:' .. id)

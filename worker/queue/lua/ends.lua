@@ -107,6 +107,9 @@ local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms, 
   elseif ITEM_FAULTS[code] then
     blame_item(j.item, 1, code)
   end
+  if (j.item or '') ~= '' then -- by which erase.lua finds it
+    call('ZADD', K('itm'), now + math.max(ttl_ms, log_ttl_ms or 0), 'job\n' .. j.item .. '\n' .. id)
+  end
   release_dedup(id, j.dedup)
   answer(j.reply, id, status)
   event(status, id, code)

@@ -95,7 +95,7 @@ local function wait_for_directus()
     j.route = 'directus'
   end
   if probe == id then -- the others come first now
-    j.seq = call('INCR', K('seq'))
+    j.seq = call('INCRBY', K('seq'), 1)
     call('HSET', jk, 'seq', j.seq)
   end
   local group = group_of(j)

@@ -10,17 +10,17 @@ local LOOK_AT = 20000
 local rows, looked, marks = {}, 0, read_pauses()
 local STATES_HELD = {ready = true, delayed = true, parked = true}
 
--- A step further on may need another route than the first.
+-- A step further on may need another route than the first: permit.lua.
+local waits_by_name = {}
+for mark in pairs(marks) do
+  for _, id in ipairs(call('SMEMBERS', K('qw:' .. mark))) do
+    waits_by_name[id] = mark
+  end
+end
+
 local function waits_for(id, j)
   local mark = STATES_HELD[j.state] and pause_of(marks, j.route or '', j.tenant or '')
-  if not mark and j.state == 'parked' then
-    for other in pairs(marks) do
-      if call('SISMEMBER', K('qw:' .. other), id) == 1 then
-        return other
-      end
-    end
-  end
-  return mark or ''
+  return mark or j.state == 'parked' and waits_by_name[id] or ''
 end
 
 local function matches(j)

@@ -35,6 +35,7 @@ end
 if cache ~= '' and ARGV[14] ~= '0' then
   local at, nano, text = (call('GET', K('ca:' .. cache)) or ''):match('^(%d+) (%d+) (.*)$')
   if at and now - at <= tonumber(ARGV[14]) then
+    note_cached(id, cache, tonumber(ARGV[14]))
     count('cache_hits')
     count('cache_saved_nano', nano)
     use_add({[route] = {0, 0, 0, 0, 0, 1, 0, tonumber(nano)}})

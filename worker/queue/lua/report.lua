@@ -40,7 +40,7 @@ local function waiting()
     end
   end
   for mark in pairs(marks) do -- who came by another route: permit.lua
-    parked = parked + call('SCARD', K('qw:' .. mark))
+    parked = parked + #call('SMEMBERS', K('qw:' .. mark))
   end
   return jobs, limited, paused, parked, groups, now - oldest, lanes, tenants, sleeping
 end

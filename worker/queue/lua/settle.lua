@@ -171,6 +171,7 @@ local function tell_cache()
   local cache_ms = tonumber(ARGV[21] or '0')
   local keeps = outcome == 'answer' and cache_ms > 0 and #text <= 1048576
   if keeps then
+    note_cached(id, cache, cache_ms)
     call('SET', K('ca:' .. cache), string.format('%.0f %.0f ', now, cost) .. text, 'PX', cache_ms)
   end
   if call('GET', K('cq:' .. cache)) == permit then

@@ -162,4 +162,5 @@ for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do
   end
 end
 make_room()
+call('ZREMRANGEBYSCORE', K('itm'), '-inf', now)
 return {#leases / 2, digests, left_at_the_door(), stalled, call('ZCARD', K('wrk')), number(call('GET', K('kept')))}

@@ -8,6 +8,7 @@ enum { SHORT = 48 };
 struct byte_pairs {
 	struct ranks *ranks;
 	struct splitter *splitter;
+	bool by_characters; /* they begin as the parts, where they are tokens */
 };
 
 struct byte_pairs *byte_pairs_new(struct arena *a, enum split_rules rules, struct str ranks_file,
@@ -19,7 +20,20 @@ struct byte_pairs *byte_pairs_new(struct arena *a, enum split_rules rules, struc
 	if (!b->ranks)
 		return NULL;
 	b->splitter = splitter_new(a, rules);
+	b->by_characters = rules == SPLIT_GEMMA;
 	return b;
+}
+
+/* Where the part that begins there ends at first. */
+static size_t first_end(const struct byte_pairs *b, struct str piece, size_t at)
+{
+	size_t end = at + 1;
+
+	if (!b->by_characters || (unsigned char)piece.ptr[at] < 0xC0)
+		return end;
+	while (end < piece.len && ((unsigned char)piece.ptr[end] & 0xC0) == 0x80)
+		end++;
+	return ranks_find(b->ranks, piece.ptr + at, end - at) != RANK_NONE ? end : at + 1;
 }
 
 /* ---- a short piece: a list of where its parts begin ---- */
@@ -48,13 +62,15 @@ static size_t lowest(const struct parts *p)
 	return best;
 }
 
-static size_t merge_short(const struct ranks *r, struct str piece)
+static size_t merge_short(const struct byte_pairs *b, struct str piece)
 {
-	struct parts p = {.count = piece.len};
+	const struct ranks *r = b->ranks;
+	struct parts p = {.count = 0};
 
-	for (size_t i = 0; i <= piece.len; i++)
-		p.from[i] = (uint8_t)i;
-	for (size_t i = 0; i < piece.len; i++)
+	for (size_t at = 0; at < piece.len; at = first_end(b, piece, at))
+		p.from[p.count++] = (uint8_t)at;
+	p.from[p.count] = (uint8_t)piece.len;
+	for (size_t i = 0; i < p.count; i++)
 		p.rank[i] = rank_of_pair(r, piece, &p, i);
 	for (size_t i; p.count > 1 && p.rank[i = lowest(&p)] != RANK_NONE;) {
 		p.count--;
@@ -136,17 +152,21 @@ static void merge_at(struct long_piece *l, size_t at)
 		look_at_pair(l, part->before);
 }
 
-static size_t merge_long(const struct ranks *r, struct str piece)
+static size_t merge_long(const struct byte_pairs *b, struct str piece)
 {
 	struct arena *a = arena_new();
-	struct long_piece l = {r, piece, arena_array(a, struct part, piece.len),
+	struct long_piece l = {b->ranks, piece, arena_array(a, struct part, piece.len),
 			       arena_array(a, uint64_t, piece.len * 3), 0};
-	size_t count = piece.len;
+	size_t count = 0;
 
 	for (size_t i = 0; i < piece.len; i++)
-		l.parts[i] = (struct part){(uint32_t)(i ? i - 1 : 0), (uint32_t)i + 1, RANK_NONE};
-	for (size_t i = 0; i < piece.len; i++)
-		look_at_pair(&l, i);
+		l.parts[i].rank = RANK_NONE;
+	for (size_t at = 0, before = 0, end; at < piece.len; before = at, at = end, count++) {
+		end = first_end(b, piece, at);
+		l.parts[at] = (struct part){(uint32_t)before, (uint32_t)end, RANK_NONE};
+	}
+	for (size_t at = 0; at < piece.len; at = l.parts[at].after)
+		look_at_pair(&l, at);
 	while (l.heap_count) {
 		uint64_t pair = heap_take(&l);
 		uint32_t at = (uint32_t)pair;
@@ -198,8 +218,7 @@ static uint64_t count_pieces(const struct byte_pairs *b, struct str text)
 		if (ranks_find(b->ranks, piece.ptr, piece.len) != RANK_NONE)
 			sum++;
 		else
-			sum += piece.len <= SHORT ? merge_short(b->ranks, piece)
-						  : merge_long(b->ranks, piece);
+			sum += piece.len <= SHORT ? merge_short(b, piece) : merge_long(b, piece);
 		at = end;
 	}
 	return sum;

@@ -10,7 +10,17 @@
 
 #include "common/arena.h"
 
-enum split_rules { SPLIT_O200K, SPLIT_CL100K };
+enum split_rules {
+	SPLIT_O200K,
+	SPLIT_CL100K,
+	SPLIT_CLAUDE, /* Claude 2 */
+	SPLIT_GEMMA,
+	SPLIT_LLAMA3,
+	SPLIT_QWEN,
+	SPLIT_DEEPSEEK,
+	SPLIT_MISTRAL, /* from Nemo on */
+	SPLIT_RULES
+};
 
 struct splitter;
 

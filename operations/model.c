@@ -21,10 +21,12 @@ static const char *const image_names[] = {
 	[IMAGE_PATCHES] = "patches",           [IMAGE_CLAUDE] = "claude",
 	[IMAGE_CLAUDE_LARGE] = "claude-large", [IMAGE_GEMINI_TILES] = "gemini-tiles",
 	[IMAGE_GEMINI_FLAT] = "gemini-flat"};
-static const char *const tokenizer_names[] = {[TOKENIZER_O200K] = "o200k",
-					      [TOKENIZER_CL100K] = "cl100k",
-					      [TOKENIZER_CLAUDE] = "claude",
-					      [TOKENIZER_CLAUDE_NEW] = "claude-new"};
+static const char *const tokenizer_names[] = {
+	[TOKENIZER_O200K] = "o200k",    [TOKENIZER_CL100K] = "cl100k",
+	[TOKENIZER_CLAUDE] = "claude",  [TOKENIZER_CLAUDE_NEW] = "claude-new",
+	[TOKENIZER_GEMMA] = "gemma",    [TOKENIZER_LLAMA3] = "llama3",
+	[TOKENIZER_QWEN] = "qwen",      [TOKENIZER_DEEPSEEK] = "deepseek",
+	[TOKENIZER_MISTRAL] = "mistral"};
 
 /* The place of a member's text in a list of names, or what it was before. */
 static unsigned choice(const cJSON *entry, const char *member, const char *const *names,

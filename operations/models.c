@@ -2,6 +2,7 @@
 
 #include "operations/byte_pair.h"
 #include "operations/model_own.h"
+#include "operations/tokens.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ struct models {
 	struct kept kept[KEPT_MAX];
 	size_t kept_count;
 	struct window windows[KEPT_MAX];
-	struct byte_pairs *byte_pairs[SPLIT_CL100K + 1]; /* NULL: not loaded */
+	struct byte_pairs *byte_pairs[SPLIT_RULES]; /* NULL: not loaded */
 	size_t window_count;
 };
 
@@ -59,7 +60,7 @@ static const struct model *put_together(const struct models *models,
 	struct model *m =
 		model_put_together(&models->tables, p, id, window ? window->tokens : 0, a);
 
-	m->byte_pairs = models_byte_pairs(models, m->tokenizer);
+	models_count_with(models, m);
 	return m;
 }
 
@@ -271,9 +272,12 @@ const cJSON *models_limits(const struct config *config, struct arena *a)
 
 /* ---- counting ---- */
 
-struct byte_pairs *models_byte_pairs(const struct models *m, enum tokenizer t)
+void models_count_with(const struct models *models, struct model *m)
 {
-	return m->byte_pairs[t == TOKENIZER_CL100K ? SPLIT_CL100K : SPLIT_O200K];
+	enum split_rules own = tokens_ranks_of(m->tokenizer);
+
+	m->ranks = models->byte_pairs[own] ? own : SPLIT_O200K;
+	m->byte_pairs = models->byte_pairs[m->ranks];
 }
 
 bool models_load_ranks(struct models *m, enum split_rules rules, struct str file, struct error *err)

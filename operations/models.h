@@ -85,9 +85,8 @@ void models_set_window(struct models *m, const struct provider_config *provider,
 
 /* ---- counting ---- */
 
-struct byte_pairs;
-/* With the ranks of that tokenizer, or of the one that is nearest to it; NULL: they are not loaded. */
-struct byte_pairs *models_byte_pairs(const struct models *m, enum tokenizer t);
+/* Has a model counted with the ranks of its tokenizer, else with o200k's; with none if they are not loaded. */
+void models_count_with(const struct models *models, struct model *m);
 /* From the published file of a tokenizer; entries that models_find() gives from now on count with it (tokens.h).
  * ERR_INVALID_PAYLOAD: it is not such a file. */
 bool models_load_ranks(struct models *m, enum split_rules rules, struct str file,

@@ -29,14 +29,43 @@ struct sum {
 	uint64_t added;           /* what is no text */
 };
 
-static enum tokenizer base_of(const struct model *m)
+static const struct {
+	enum split_rules ranks;
+	bool near;    /* they are not its own */
+	double times; /* ... and so many times as many tokens are its own, about */
+} tokenizers[] = {
+	[TOKENIZER_O200K] = {.ranks = SPLIT_O200K },
+	[TOKENIZER_CL100K] = {.ranks = SPLIT_CL100K},
+	[TOKENIZER_CLAUDE] = {.ranks = SPLIT_CLAUDE, .near = true, .times = 1.1},
+	[TOKENIZER_CLAUDE_NEW] = {.ranks = SPLIT_CLAUDE,         .near = true, .times = 1.35},
+	[TOKENIZER_GEMMA] = {.ranks = SPLIT_GEMMA},
+	[TOKENIZER_LLAMA3] = {.ranks = SPLIT_LLAMA3       },
+	[TOKENIZER_QWEN] = {.ranks = SPLIT_QWEN },
+	[TOKENIZER_DEEPSEEK] = {.ranks = SPLIT_DEEPSEEK},
+	[TOKENIZER_MISTRAL] = {.ranks = SPLIT_MISTRAL  },
+};
+
+enum split_rules tokens_ranks_of(enum tokenizer t)
 {
-	return m->tokenizer == TOKENIZER_CL100K ? TOKENIZER_CL100K : TOKENIZER_O200K;
+	return tokenizers[t].ranks;
+}
+
+static bool has_ranks(const struct model *m)
+{
+	return m->byte_pairs && m->ranks == tokens_ranks_of(m->tokenizer);
 }
 
 bool tokens_are_exact(const struct model *m)
 {
-	return m->byte_pairs && m->tokenizer == base_of(m) && m->tokenizer_known;
+	return has_ranks(m) && !tokenizers[m->tokenizer].near && m->tokenizer_known;
+}
+
+/* What classes know of the tokenizer with these ranks. */
+static enum tokenizer base_of(const struct model *m)
+{
+	return m->ranks == SPLIT_CL100K   ? TOKENIZER_CL100K
+	       : m->ranks == SPLIT_CLAUDE ? TOKENIZER_CLAUDE
+					  : TOKENIZER_O200K;
 }
 
 static bool begins_a_character(char c)
@@ -111,23 +140,34 @@ static void add_text(struct sum *s, struct str text)
 	look_at_bytes(&s->count, text);
 	if (m->byte_pairs)
 		s->pairs += by_pairs(s, text);
-	if (m->byte_pairs && m->tokenizer != base_of(m))
+	if (m->byte_pairs && !has_ranks(m))
 		s->base += tokens_by_classes(base_of(m), text);
-	if (!m->byte_pairs || m->tokenizer != base_of(m))
+	if (!has_ranks(m))
 		s->own += tokens_by_classes(m->tokenizer, text);
 }
 
-/* What another tokenizer makes of it at first sight: as many more or less as classes say. */
+static const char *const methods[] = {
+	[SPLIT_O200K] = "o200k",       [SPLIT_CL100K] = "cl100k",  [SPLIT_CLAUDE] = "claude",
+	[SPLIT_GEMMA] = "gemma",       [SPLIT_LLAMA3] = "llama3",  [SPLIT_QWEN] = "qwen",
+	[SPLIT_DEEPSEEK] = "deepseek", [SPLIT_MISTRAL] = "mistral"};
+
+/* What another tokenizer makes of it at first sight: as many more or less as classes say, or as is known. */
+static double guess_of(const struct sum *s, double tokens)
+{
+	if (has_ranks(s->model) && tokenizers[s->model->tokenizer].near)
+		return tokens * tokenizers[s->model->tokenizer].times;
+	return s->base > 0 ? tokens * s->own / s->base : tokens;
+}
+
 static struct token_count total(const struct sum *s)
 {
-	bool by_pairs = s->model->byte_pairs != NULL;
-	double tokens = by_pairs ? s->pairs : s->own;
-	double guess = by_pairs && s->base > 0 ? s->pairs * s->own / s->base : tokens;
+	const struct model *m = s->model;
+	double tokens = m->byte_pairs ? s->pairs : s->own;
 	struct token_count count = s->count;
 
 	count.tokens = (uint64_t)ceil(tokens) + s->added;
-	count.guess = (uint64_t)ceil(guess) + s->added;
-	count.method = by_pairs ? "pairs" : "classes";
+	count.guess = (uint64_t)ceil(guess_of(s, tokens)) + s->added;
+	count.method = m->byte_pairs ? methods[m->ranks] : "classes";
 	return count;
 }
 

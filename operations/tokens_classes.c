@@ -202,7 +202,7 @@ static bool goes_on(const struct run *r, enum kind kind)
 
 double tokens_by_classes(enum tokenizer t, struct str text)
 {
-	const struct weights *w = &weights[t];
+	const struct weights *w = &weights[t < ARRAY_LEN(weights) ? t : TOKENIZER_O200K];
 	struct run run = {.length = 0};
 	double sum = 0;
 

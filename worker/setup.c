@@ -97,7 +97,7 @@ bool setup_count(struct setup *s, const struct cli *cli)
 	struct error err;
 	unsigned count;
 
-	if (tokenizers_load(s->services.models, s->config, &count, &err))
+	if (tokenizers_load(s->services.models, s->config, false, &count, &err))
 		return true;
 	(void)cli_failed(cli, &err);
 	return false;

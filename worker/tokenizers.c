@@ -6,13 +6,39 @@
 
 static const char usual_folder[] = "/usr/local/share/flow-worker";
 
+enum {
+	OPENAI = 1 << PROVIDER_OPENAI,
+	ANTHROPIC = 1 << PROVIDER_ANTHROPIC,
+	GOOGLE = 1 << PROVIDER_GOOGLE,
+	COMPATIBLE = 1 << PROVIDER_OPENAI_COMPATIBLE,
+	ANY = OPENAI | ANTHROPIC | GOOGLE | COMPATIBLE
+};
+
+/* Each takes some megabytes: only what may be asked is loaded. */
 static const struct {
 	const char *name;
 	enum split_rules rules;
+	unsigned providers;
 } files[] = {
-	{"o200k_base.tiktoken",  SPLIT_O200K },
-	{"cl100k_base.tiktoken", SPLIT_CL100K},
+	{"o200k_base.tiktoken",  SPLIT_O200K,    ANY                },
+	{"cl100k_base.tiktoken", SPLIT_CL100K,   OPENAI | COMPATIBLE},
+	{"claude.tiktoken",      SPLIT_CLAUDE,   ANTHROPIC          },
+	{"gemma3.tiktoken",      SPLIT_GEMMA,    GOOGLE | COMPATIBLE},
+	{"llama3.tiktoken",      SPLIT_LLAMA3,   COMPATIBLE         },
+	{"qwen.tiktoken",        SPLIT_QWEN,     COMPATIBLE         },
+	{"deepseek.tiktoken",    SPLIT_DEEPSEEK, COMPATIBLE         },
+	{"mistral.tiktoken",     SPLIT_MISTRAL,  COMPATIBLE         },
 };
+
+static unsigned providers_of(const struct config *c)
+{
+	unsigned providers = 0;
+
+	for (size_t i = 0; i < c->provider_count; i++)
+		if (c->providers[i].enabled)
+			providers |= 1U << c->providers[i].kind;
+	return providers;
+}
 
 const char *tokenizers_folder(const struct config *c)
 {
@@ -35,11 +61,13 @@ static bool load(struct models *m, const char *path, enum split_rules rules, str
 	return done;
 }
 
-bool tokenizers_load(struct models *m, const struct config *c, unsigned *count, struct error *err)
+bool tokenizers_load(struct models *m, const struct config *c, bool all, unsigned *count,
+		     struct error *err)
 {
+	unsigned providers = all ? ANY : providers_of(c);
 	const char *folder = tokenizers_folder(c);
 	struct arena *a = arena_new();
-	bool good = true;
+	bool good = true, there = false;
 
 	*count = 0;
 	for (size_t i = 0; good && i < ARRAY_LEN(files); i++) {
@@ -47,14 +75,17 @@ bool tokenizers_load(struct models *m, const struct config *c, unsigned *count, 
 
 		if (access(path, F_OK) != 0)
 			continue;
+		there = true;
+		if (!(files[i].providers & providers))
+			continue;
 		good = load(m, path, files[i].rules, err);
 		*count += good;
 	}
 	arena_free(a);
-	if (good && *count == 0 && c->ai_tokenizer_dir)
+	if (good && !there && c->ai_tokenizer_dir)
 		return fail(err, ERR_INVALID_PAYLOAD,
-			    "AI_TOKENIZER_DIR '%s': expected %s or %s there; deploy/tokenizer "
-			    "installs them",
-			    folder, files[0].name, files[1].name);
+			    "AI_TOKENIZER_DIR '%s': expected %s or another tokenizer's file there; "
+			    "deploy/tokenizer installs them",
+			    folder, files[0].name);
 	return good;
 }

@@ -11,9 +11,9 @@
 
 const char *tokenizers_folder(const struct config *c);
 
-/* How many files were loaded. A file that is there and cannot be read, or a folder that was named and has
+/* How many files were loaded: those that a provider that is set up may need, or `all`. A file that is there and cannot be read, or a folder that was named and has
  * none, is false and ERR_INVALID_PAYLOAD. */
-bool tokenizers_load(struct models *m, const struct config *c, unsigned *count,
+bool tokenizers_load(struct models *m, const struct config *c, bool all, unsigned *count,
 		     struct error *err) NODISCARD;
 
 #endif

@@ -56,7 +56,17 @@ enum image_rule { /* how many tokens a picture is */
 		  IMAGE_GEMINI_FLAT
 };
 
-enum tokenizer { TOKENIZER_O200K, TOKENIZER_CL100K, TOKENIZER_CLAUDE, TOKENIZER_CLAUDE_NEW };
+enum tokenizer {
+	TOKENIZER_O200K,
+	TOKENIZER_CL100K,
+	TOKENIZER_CLAUDE,
+	TOKENIZER_CLAUDE_NEW,
+	TOKENIZER_GEMMA, /* Gemini's, too */
+	TOKENIZER_LLAMA3,
+	TOKENIZER_QWEN,
+	TOKENIZER_DEEPSEEK,
+	TOKENIZER_MISTRAL
+};
 
 struct byte_pairs;
 
@@ -83,6 +93,7 @@ struct model {
 	enum tokenizer tokenizer;
 	bool tokenizer_known;          /* it is the model's own, not only near to it */
 	struct byte_pairs *byte_pairs; /* counts with its ranks, or o200k's; NULL: there are none */
+	unsigned ranks;                /* ... whose these are: enum split_rules */
 	const char *retires;           /* "2026-12-11", or NULL */
 	const cJSON *options; /* joins the request's body, before the operation's own; or NULL */
 };

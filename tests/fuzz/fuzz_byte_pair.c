@@ -15,16 +15,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define WHITE   "\\p{Z}\\t-\\r\\x{85}"
 #define ENDINGS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define LINES   "|\\p{N}{1,3}| ?[^" WHITE "\\p{L}\\p{N}]+"
-#define SPACES  "|[" WHITE "]*[\\r\\n]+|[" WHITE "]+(?=[" WHITE "]|\\z)|[" WHITE "]+"
+#define SIGNS   "| ?[^" WHITE "\\p{L}\\p{N}]+"
+#define LINES   "|\\p{N}{1,3}" SIGNS
+#define ONE     "|\\p{N}" SIGNS
+#define LAST    "|[" WHITE "]+(?=[" WHITE "]|\\z)|[" WHITE "]+"
+#define SPACES  "|[" WHITE "]*[\\r\\n]+" LAST
 #define FRONT   "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define BACK    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define BEFORE  "[^\\r\\n\\p{L}\\p{N}]?"
+/* DeepSeek's are three, one in what the other leaves; in one it has to look where the next part begins. */
+#define APART   "\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{30FF}"
+#define HERE    "(?![" APART "])"
+#define PARTS   "(?:" HERE "[\\p{L}\\p{M}])+"
+#define CONTROL "(?:" HERE "[^\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}" WHITE "])"
+#define WORD    "(?:" HERE "[^\\r\\n\\p{L}\\p{P}\\p{S}\\p{N}])?" PARTS
 
-static const char *const patterns[] = {
+static const char *const patterns[SPLIT_RULES] = {
 	[SPLIT_O200K] = BEFORE FRONT "*" BACK "+" ENDINGS "?|" BEFORE FRONT "+" BACK "*" ENDINGS
 				     "?" LINES "[\\r\\n/]*" SPACES,
 	[SPLIT_CL100K] = ENDINGS "|" BEFORE "\\p{L}+" LINES "[\\r\\n]*" SPACES,
+	[SPLIT_LLAMA3] = ENDINGS "|" BEFORE "\\p{L}+" LINES "[\\r\\n]*" SPACES,
+	[SPLIT_QWEN] = ENDINGS "|" BEFORE "\\p{L}+" ONE "[\\r\\n]*" SPACES,
+	[SPLIT_MISTRAL] =
+		BEFORE FRONT "*" BACK "+|" BEFORE FRONT "+" BACK "*" ONE "[\\r\\n/]*" SPACES,
+	[SPLIT_CLAUDE] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+" SIGNS LAST,
+	[SPLIT_DEEPSEEK] =
+		"\\p{N}{1,3}|[" APART "]+|[!-/:-@\\[-`{-~][A-Za-z]+|" WORD "| ?(?:" HERE
+		"[\\p{P}\\p{S}])+[\\r\\n]*|[" WHITE "]*[\\r\\n]+|[" WHITE "]+(?=[" WHITE
+		"\\p{N}" APART "]|\\z)|[" WHITE "]+|" CONTROL "(?:(?!" WORD ")" CONTROL ")*",
 };
 
 static const char *const tokens[] = {"aa", "aaaa", "ab", "ba", "aab", " a", "bb", "bba", "\n\n"};
@@ -58,7 +76,7 @@ static struct str small_file(struct arena *a)
 
 static struct reference *reference(enum split_rules rules)
 {
-	static struct reference all[2];
+	static struct reference all[SPLIT_RULES];
 	struct reference *r = &all[rules];
 	struct error err;
 	int code;
@@ -129,6 +147,25 @@ static void check(enum split_rules rules, struct str text, struct arena *a)
 		abort();
 }
 
+/* It has no expression; nothing is lost, and there are no more tokens than bytes. */
+static void check_gemma(struct str text, struct arena *a)
+{
+	static struct splitter *s;
+	static struct byte_pairs *b;
+	struct error err;
+	size_t pieces = 0;
+
+	if (!s) {
+		s = splitter_new(arena_new(), SPLIT_GEMMA);
+		b = byte_pairs_new(arena_new(), SPLIT_GEMMA, small_file(a), &err);
+	}
+	for (size_t at = 0, end; at < text.len; at = end, pieces++)
+		if ((end = splitter_next(s, text, at)) <= at || end > text.len)
+			abort();
+	if (!b || byte_pairs_count(b, text) < pieces || byte_pairs_count(b, text) > text.len)
+		abort();
+}
+
 static struct str only_utf8(struct arena *a, const uint8_t *bytes, size_t size)
 {
 	struct str rest = {(const char *)bytes, size};
@@ -160,8 +197,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			(void)byte_pairs_count(b, input);
 	} else {
 		(void)byte_pairs_count(reference(SPLIT_O200K)->pairs, input);
-		check(SPLIT_O200K, text, a);
-		check(SPLIT_CL100K, text, a);
+		for (enum split_rules rules = 0; rules < SPLIT_RULES; rules++)
+			if (patterns[rules])
+				check(rules, text, a);
+		check_gemma(text, a);
 	}
 	arena_free(a);
 	return 0;

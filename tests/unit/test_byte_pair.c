@@ -1,6 +1,7 @@
 /* Exact counting: against the counts of real tokenizers, with the part of their tokens that the texts need. */
 #include "tests/unit/test.h"
 
+#include "common/buf.h"
 #include "operations/byte_pair.h"
 #include "operations/media.h"
 #include "tests/unit/vectors.h"
@@ -56,6 +57,88 @@ TEST(counts_are_those_of_the_real_tokenizers)
 				     json_get_number(c, all[i].name, -1));
 		}
 	}
+	arena_free(a);
+}
+
+/* As the published expressions cut, carried out by an engine that is not ours. */
+TEST(pieces_are_those_of_the_published_expressions)
+{
+	static const struct {
+		enum split_rules rules;
+		const char *name;
+	} all[] = {
+		{SPLIT_CLAUDE,   "claude"  },
+		{SPLIT_LLAMA3,   "llama3"  },
+		{SPLIT_QWEN,     "qwen"    },
+		{SPLIT_DEEPSEEK, "deepseek"},
+		{SPLIT_MISTRAL,  "mistral" }
+        };
+	struct arena *a = arena_new();
+	const cJSON *cases = read_vectors(a, "pieces.json"), *c, *length;
+
+	(void)state;
+	assert_true(json_count(cases) > 80);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct splitter *s = splitter_new(a, all[i].rules);
+
+		json_each(c, cases) {
+			struct str text = str_of(json_get_text(c, "text"));
+			size_t at = 0;
+
+			json_each(length, json_get(c, all[i].name)) {
+				size_t end = splitter_next(s, text, at);
+
+				if ((double)(end - at) != length->valuedouble)
+					FAIL("%s of '%s': from %zu to %zu, not %.0f bytes",
+					     all[i].name, text.ptr, at, end, length->valuedouble);
+				at = end;
+			}
+			assert_int_equal(at, text.len);
+		}
+	}
+	arena_free(a);
+}
+
+TEST(gemma_s_tokens_grow_from_characters_and_some_tags_are_tokens)
+{
+	static const char *const tokens[] = {"日", "本",  "日本", "\n\n", "  ",
+					     "ab", " ab", "<td>", "</td>"};
+	static const struct {
+		const char *text;
+		uint64_t count;
+	} cases[] = {
+		{"日本",						       1 },
+		{"本日",						       2 },
+		{"中",							  3 }, /* no token: its bytes */
+		{"ab ab",							2 },
+		{"ab  ab",						       3 },
+		{"a\n\n\nb",						     4 },
+		{"x<td>ab</td>",						 4 },
+		{"<tdx>",							5 },
+		{"<",							    1 },
+		{"日本日本日本日本日本日本日本日本日本日本", 10},
+	};
+	struct arena *a = arena_new();
+	struct error err;
+	struct byte_pairs *b;
+	struct buf file;
+
+	(void)state;
+	buf_init(&file, 1 << 16);
+	for (unsigned i = 0; i < 256 + ARRAY_LEN(tokens); i++) {
+		char byte = (char)i;
+		struct str token = i < 256 ? (struct str){&byte, 1} : str_of(tokens[i - 256]);
+
+		assert_true(buf_printf(&file, "%s %u\n", media_base64(a, token), i));
+	}
+	b = byte_pairs_new(a, SPLIT_GEMMA, buf_str(&file), &err);
+	assert_non_null(b);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (byte_pairs_count(b, str_of(cases[i].text)) != cases[i].count)
+			FAIL("'%s': %llu, expected %llu", cases[i].text,
+			     (unsigned long long)byte_pairs_count(b, str_of(cases[i].text)),
+			     (unsigned long long)cases[i].count);
+	buf_clear(&file);
 	arena_free(a);
 }
 
@@ -162,6 +245,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ENTRY(counts_are_those_of_the_real_tokenizers),
+		ENTRY(pieces_are_those_of_the_published_expressions),
+		ENTRY(gemma_s_tokens_grow_from_characters_and_some_tags_are_tokens),
 		ENTRY(what_is_not_utf8_counts_as_the_replacement_that_is_sent),
 		ENTRY(a_piece_without_an_end_is_counted_too),
 		ENTRY(a_bad_file_says_which_line_and_why),

@@ -124,7 +124,7 @@ static void check_tokenizers(struct doctor *d)
 	unsigned count;
 	struct error err;
 
-	if (!tokenizers_load(d->setup.services.models, d->config, &count, &err))
+	if (!tokenizers_load(d->setup.services.models, d->config, false, &count, &err))
 		doctor_bad(d, arena_printf(d->arena, "run deploy/tokenizer %s", folder), "%s",
 			   err.text);
 	else if (count)

@@ -85,10 +85,15 @@ static int count_for_all(const struct cli *cli, const struct models *models, str
 		enum tokenizer tokenizer;
 		const char *name, *used_by;
 	} all[] = {
-		{TOKENIZER_O200K,      "o200k",      "gpt-4o and later; close to Gemini"},
-		{TOKENIZER_CL100K,     "cl100k",     "gpt-4, gpt-3.5"                   },
-		{TOKENIZER_CLAUDE,     "claude",     "Claude to 4.5"                    },
-		{TOKENIZER_CLAUDE_NEW, "claude-new", "Claude 4.6 and later"             },
+		{TOKENIZER_O200K,      "o200k",      "gpt-4o and later"    },
+		{TOKENIZER_CL100K,     "cl100k",     "gpt-4, gpt-3.5"      },
+		{TOKENIZER_CLAUDE,     "claude",     "Claude to 4.5"       },
+		{TOKENIZER_CLAUDE_NEW, "claude-new", "Claude 4.6 and later"},
+		{TOKENIZER_GEMMA,      "gemma",      "Gemini; Gemma 3"     },
+		{TOKENIZER_LLAMA3,     "llama3",     "Llama 3"             },
+		{TOKENIZER_QWEN,       "qwen",       "Qwen 2.5 and 3"      },
+		{TOKENIZER_DEEPSEEK,   "deepseek",   "DeepSeek V3, R1"     },
+		{TOKENIZER_MISTRAL,    "mistral",    "Mistral from Nemo on"},
 	};
 	cJSON *result = json_object(a);
 	struct cli_table table;
@@ -97,12 +102,11 @@ static int count_for_all(const struct cli *cli, const struct models *models, str
 		return cli_wrong_use(cli, "for a picture say which model: --model PROVIDER:MODEL");
 	cli_table_start(&table, a, "TOKENS", "COUNTED AS", "USED BY", "METHOD", NULL);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		const struct model m = {
-			.tokenizer = all[i].tokenizer,
-			.tokenizer_known = true,
-			.byte_pairs = models_byte_pairs(models, all[i].tokenizer),
-		};
-		uint64_t tokens = tokens_of_text(&m, bytes).guess;
+		struct model m = {.tokenizer = all[i].tokenizer, .tokenizer_known = true};
+		uint64_t tokens;
+
+		models_count_with(models, &m);
+		tokens = tokens_of_text(&m, bytes).guess;
 
 		json_set_number(a, result, all[i].name, (double)tokens);
 		cli_table_row(&table, arena_printf(a, "%llu", (unsigned long long)tokens),
@@ -221,7 +225,8 @@ static int count_with(struct cli *cli, struct models *models, const struct confi
 	struct error err;
 	unsigned files;
 
-	if (!tokenizers_load(models, config, &files, &err) || !read_text(cli, a, &bytes, &err))
+	if (!tokenizers_load(models, config, true, &files, &err) ||
+	    !read_text(cli, a, &bytes, &err))
 		return cli_failed(cli, &err);
 	if (!cli_option(cli, MODEL))
 		return count_for_all(cli, models, bytes, a);

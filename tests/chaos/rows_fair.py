@@ -45,13 +45,16 @@ def behind(parts, s, t, redis, simulator):
     worker = parts.start_worker(redis, simulator, WORKER_CONCURRENCY=s.slots).wait_until_ready()
     queue = Queue(redis.client)
     alone, _ = ask_one_by_one(queue, simulator, "alone", s.small)
+    begun = now_ms()
     put_in(redis.client, s.big)
+    wait_for(lambda: not redis.client.xlen(PREFIX + "in"), "all are filed: the door itself is a line", 900, 0.05)
+    filed_ms = now_ms() - begun
     wait_for(lambda: simulator.stats()["requests"] >= s.slots * 2, "the big one has all slots", 120)
     beside, between = ask_one_by_one(queue, simulator, "beside", s.small)
     left = s.big - int(redis.client.hget(PREFIX + "n", "done") or 0) + 2 * s.small + TENANTS * s.each
     t.row("R15", f"{s.small} tenants with one job behind one with {s.big}: calls of that one before theirs",
           f"<= {10 * s.slots}, ten rounds", f"most {max(between)}, p50 {share(between, 0.5)}", max(between) <= 10 * s.slots)
-    t.row("R15", "jobs that the big one has left meanwhile", "> 0", left, left > 0)
+    t.row("R15", "jobs that the big one has left meanwhile (filed a second)", "> 0", f"{left} ({s.big / filed_ms * 1000:.0f})", left > 0)
     p99, ratio = share(beside, 0.99), share(beside, 0.99) / share(alone, 0.99)
     t.row("R15", "p99 of their time from the door to the answer, against alone", "<= 2 times",
           f"{p99:.0f} ms, {ratio:.1f} times" + (" (above)" if ratio > 2 else ""), True)

@@ -1,8 +1,9 @@
 """A private redis-server on a free port, with an append-only file, stopped by pid.
 
-`appendfsync no`: each command is in the file before it is answered, and so outlives a kill of the process. With `everysec` it is
-not while an fsync is under way (Redis 7.0: flushAppendOnlyFile() waits up to two seconds for it): on a busy disk a kill then takes
-back what was answered, which is Redis' doing and not what is tested here."""
+`appendfsync no`: each command is in the file before it is answered, and so outlives a kill of the process; but for a client
+that was slow to read: what it is owed goes out before the file is written (only `always` prevents that). With `everysec` nothing is
+written while an fsync is under way (Redis 7.0: flushAppendOnlyFile() waits up to two seconds for it): on a busy disk a kill then
+takes back what was answered, which is Redis' doing and not what is tested here."""
 
 import redis
 

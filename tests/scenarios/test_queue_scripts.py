@@ -572,6 +572,23 @@ def test_nobody_waits_longer_for_a_lost_call_than_the_ambiguous_wait(q, clock):
     assert q.claim()[0].id == "a"
 
 
+def test_a_call_that_redis_forgot_is_counted_when_its_answer_comes(q):
+    """Redis was killed before it had written down what it admitted: then neither the permit nor the call is there."""
+    job = q.one()
+    forgotten = dict(name="w.1", ask=("ask", 1, 1, "openai/gpt"), answer="A", used=(10, 0, 5), cost=7)
+    for _ in range(2):  # sent twice: counted once
+        assert job.settle(**forgotten)[:2] == [1, 1]
+        assert (q.count("calls"), q.count("answers"), q.count("repeated")) == (1, 1, 0)
+
+
+def test_a_call_that_redis_forgot_and_that_was_made_again_is_counted_as_repeated(q):
+    job = q.one()
+    job.permit(name="w.2")
+    assert job.settle(name="w.1", ask=("ask", 1, 1, "openai/gpt"), answer="A")[:2] == [1, 1]
+    job.settle(name="w.2", answer="B")
+    assert (q.count("calls"), q.count("repeated")) == (2, 1)
+
+
 def test_a_late_answer_of_a_lost_worker_is_stored_and_the_job_need_not_wait(q, clock):
     job = q.one(id="a")
     job.permit([("*", "budget", 1000, 300, "total")], cost=300)

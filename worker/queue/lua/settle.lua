@@ -123,6 +123,16 @@ local function charge_group()
   end
 end
 
+-- Redis admitted this call and does not know it any more: it was killed before all that it had told was in its file.
+-- What was counted then is counted now. Its budgets are not known.
+local function remember_call(other)
+  count('calls')
+  if other or is_asked_by_another(sk, step, question, n, tonumber(n) + CALLS_AFTER) then
+    count('repeated')
+  end
+  keep_books()
+end
+
 -- Of several answers to one question the first that came counts, for ever.
 local function store_answer()
   if not j.state then
@@ -132,6 +142,9 @@ local function store_answer()
   local known = call('HMGET', sk, won, 'call:' .. name, 'answer:' .. name)
   local state, _, ends = (known[2] or ''):match('^(%S+) (%S+) (%S+)')
   local noted = 'answered ' .. question .. ' ' .. (ends or '0') .. ' ' .. permit
+  if not p and (known[2] or ''):match('%S*$') ~= permit then
+    remember_call(known[2])
+  end
   if (known[1] or n) ~= n or known[3] then
     call('HSET', sk, won, known[1] or n, 'call:' .. name, noted)
   else

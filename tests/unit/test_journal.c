@@ -1,6 +1,9 @@
 /* The journal of a job against a real Redis: permits within limits, and answers that survive. */
 #include "tests/unit/queue_side.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 static const struct journal_entry question = {.step = "ask",
 					      .n = 1,
 					      .provider = "openai",
@@ -134,6 +137,42 @@ TEST(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_proce
 	remove_spool(&s);
 }
 
+static bool is_in_spool(const struct side *s)
+{
+	char path[400];
+
+	(void)snprintf(path, sizeof(path), "%s/w1.1.answer", s->spool);
+	return access(path, F_OK) == 0;
+}
+
+TEST(an_answer_leaves_the_spool_when_redis_has_taken_it_after_all)
+{
+	struct permit_call p;
+	struct settle_call c = {
+		.entry = question, .outcome = SETTLE_ANSWER, .answer = STR("42"), .cost_nano = 50};
+	struct sleep_call nap = {.timeout = {.place = 0}};
+	struct side s;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", ""));
+	enqueue("a", "");
+	claim(&s, 1);
+	assert_int_equal(ask(&s, s.jobs[0], &p), ERR_OK);
+	redis_server_kill(&side_server, 9);
+	s.jobs[0]->journal.methods->settle(&s.jobs[0]->journal, &c, s.jobs[0]->arena);
+	for (int i = 0; i < 1000 && !is_in_spool(&s); i++) {
+		sleep_start(s.loop, &nap, 20);
+		wait_for(&s, &nap.call);
+	}
+	assert_true(is_in_spool(&s));
+	redis_server_again(&side_server);
+	wait_for(&s, &c.call);
+	assert_int_equal(spooled(&s), 0);
+	lease_free(s.jobs[0]);
+	stop_side(&s);
+	remove_spool(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +181,7 @@ int main(void)
 		Q(a_full_limit_says_which_one_how_full_and_until_when),
 		Q(a_used_up_budget_that_is_to_fail_is_no_reason_to_wait),
 		Q(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_process),
+		Q(an_answer_leaves_the_spool_when_redis_has_taken_it_after_all),
 #undef Q
 	};
 

@@ -34,8 +34,7 @@ static const struct {
 
 static const char *const left[] = {
 	"what Directus holds: the item, the log of flows, WORKER_RUN_LOG_COLLECTION",
-	"keys, and rows of an input, that a batch runs for: they go with the batch, 30 days after "
-	"its last run",
+	"what a batch runs for (keys, rows of an input): it goes 30 days after the last run",
 	"pieces of streamed answers, in the streams of those who asked for them",
 	"ids of jobs in the list of events, numbers in counters and costs",
 	"answers in WORKER_STATE_DIRECTORY of a worker that Redis has not taken yet",

@@ -1,6 +1,9 @@
+/* Files of answers that Redis does not take. While the worker runs they are written beside the loop; only
+ * what is left when it ends is written at once. */
 #include "worker/queue/journal_own.h"
 
 #include "common/buf.h"
+#include "common/loop_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,10 +17,20 @@ enum { WATCH_MS = 3000, FILE_MAX = 64 * 1024 * 1024, WORDS_MAX = 64 };
 
 static const char magic[] = "flow-worker spool 1";
 
-static const char *spool_path(struct send *s)
+/* A file on its way to the disk. It does not need its send. */
+struct spooling {
+	struct file_call file;
+	struct queue *queue;
+	struct send *send; /* NULL: it has ended meanwhile */
+	bool is_unwanted;  /* Redis has it */
+	struct arena *arena;
+	const char *path;
+	struct buf bytes;
+};
+
+static const char *spool_path(struct send *s, struct arena *a)
 {
-	return arena_printf(s->arena, "%s/%.*s.answer", s->queue->with->spool_dir,
-			    STR_ARGS(s->words[0]));
+	return arena_printf(a, "%s/%.*s.answer", s->queue->with->spool_dir, STR_ARGS(s->words[0]));
 }
 
 static bool write_all(int fd, struct str bytes)
@@ -57,42 +70,101 @@ static void sync_folder(const char *dir)
 	(void)close(fd);
 }
 
+/* false: it is too long to be kept. */
+static bool write_words(const struct send *s, struct buf *b)
+{
+	buf_init(b, FILE_MAX);
+	(void)buf_printf(b, "%s %s %zu\n", magic, s->queue->with->prefix, s->count);
+	for (size_t i = 0; i < s->count; i++) {
+		(void)buf_printf(b, "%zu\n", s->words[i].len);
+		(void)buf_add_str(b, s->words[i]);
+		(void)buf_add_char(b, '\n');
+	}
+	return !buf_overflowed(b);
+}
+
+static void tell_not_kept(struct queue *q, const char *why)
+{
+	struct error err;
+
+	(void)fail(&err, ERR_REDIS, "an answer that Redis does not take could not be kept: %s",
+		   why);
+	queue_note(q, &err);
+}
+
 void journal_spool_keep(struct send *s)
 {
 	const char *dir = s->queue->with->spool_dir;
-	struct error err;
 	struct buf b;
 
 	if (!dir || s->spooled)
 		return;
-	buf_init(&b, FILE_MAX);
-	(void)buf_printf(&b, "%s %s %zu\n", magic, s->queue->with->prefix, s->count);
-	for (size_t i = 0; i < s->count; i++) {
-		(void)buf_printf(&b, "%zu\n", s->words[i].len);
-		(void)buf_add_str(&b, s->words[i]);
-		(void)buf_add_char(&b, '\n');
+	if (s->spooling) { /* it is being kept: queue_free() waits for it */
+		s->spooling->send = NULL;
+		s->spooling = NULL;
+		return;
 	}
 	(void)mkdir(dir, 0700);
-	s->spooled = !buf_overflowed(&b) && write_file(spool_path(s), buf_str(&b), s->arena);
+	errno = EFBIG;
+	s->spooled =
+		write_words(s, &b) && write_file(spool_path(s, s->arena), buf_str(&b), s->arena);
 	if (s->spooled)
 		sync_folder(dir);
-	else if (!fail(&err, ERR_REDIS,
-		       "an answer that Redis does not take could not be kept in '%s': %s", dir,
-		       strerror(errno)))
-		queue_note(s->queue, &err);
+	else
+		tell_not_kept(s->queue, strerror(errno));
 	buf_clear(&b);
 }
 
 void journal_spool_forget(struct send *s)
 {
 	if (s->spooled)
-		(void)unlink(spool_path(s));
+		(void)unlink(spool_path(s, s->arena));
+	if (s->spooling) {
+		s->spooling->is_unwanted = true;
+		s->spooling->send = NULL;
+	}
 	s->spooled = false;
+	s->spooling = NULL;
+}
+
+static void written(struct call *c)
+{
+	struct spooling *w = container_of(c, struct spooling, file.call);
+
+	w->queue->spooling--;
+	if (c->err.code != ERR_OK)
+		tell_not_kept(w->queue, c->err.text);
+	else if (w->is_unwanted)
+		(void)unlink(w->path);
+	if (w->send) {
+		w->send->spooled = c->err.code == ERR_OK;
+		w->send->spooling = NULL;
+	}
+	buf_clear(&w->bytes);
+	arena_free(w->arena);
 }
 
 static void watch_over(struct timeout *t)
 {
-	journal_spool_keep(container_of(t, struct send, watch));
+	struct send *s = container_of(t, struct send, watch);
+	struct arena *a = arena_new();
+	struct spooling *w = arena_make(a, struct spooling);
+
+	if (!write_words(s, &w->bytes)) {
+		tell_not_kept(s->queue, strerror(EFBIG));
+		buf_clear(&w->bytes);
+		arena_free(a);
+		return;
+	}
+	w->arena = a;
+	w->queue = s->queue;
+	w->send = s;
+	w->path = spool_path(s, a);
+	w->file.call.done = written;
+	s->spooling = w;
+	s->queue->spooling++;
+	(void)mkdir(s->queue->with->spool_dir, 0700);
+	file_write_start(s->queue->loop, &w->file, w->path, buf_str(&w->bytes));
 }
 
 void journal_spool_watch(struct send *s)

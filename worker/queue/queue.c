@@ -357,6 +357,8 @@ void queue_free(struct queue *q)
 	redis_free(q->redis);
 	for (int i = 0; i < TURNS_AT_END && is_busy(q); i++)
 		run_loop(q, 0);
+	while (q->spooling > 0)
+		run_loop(q, LAST_WORDS_MS);
 	queue_limits_close(q);
 	arena_free(q->listen_arena);
 	arena_free(q->handed_out);

@@ -43,6 +43,7 @@ struct send {
 	uint64_t at_ms;          /* of a finish: when the job goes on, time of day; 0: not */
 	struct timeout watch;    /* of journal_spool.c */
 	bool spooled;
+	struct spooling *spooling; /* NULL: no file of it is being written */
 	struct send *next, **link;
 };
 
@@ -94,6 +95,7 @@ struct queue {
 	bool start_noted;
 
 	struct send *sends; /* under way */
+	size_t spooling;    /* files of answers that are being written */
 	size_t shots;       /* commands under way that nobody waits for */
 
 	struct timeout tick_timer;

@@ -144,7 +144,7 @@ static bool read_line(struct ranks *r, struct str line, struct error *err)
 {
 	struct str token = cut(&line, ' ');
 	uint32_t rank = r->count, from = r->from[rank];
-	size_t len = token.len <= TOKEN_MAX_BYTES ? decode(token, r->bytes + from) : 0;
+	size_t len = token.len / 4 * 3 <= TOKEN_MAX_BYTES + 2 ? decode(token, r->bytes + from) : 0;
 
 	if (len == 0 || !is_number(line, rank))
 		return fail(err, ERR_INVALID_PAYLOAD,

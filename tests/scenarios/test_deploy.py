@@ -173,7 +173,7 @@ def test_a_tokenizer_that_is_not_the_published_one_is_not_installed(tmp_path):
     env = dict(os.environ, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     folder = tmp_path / "share"
     done = subprocess.run([DEPLOY / "tokenizer", folder], env=env, capture_output=True, text=True)
-    assert done.returncode == 1 and "o200k_base is not the file that OpenAI published" in done.stderr
+    assert done.returncode == 1 and "o200k_base is not the file that was published" in done.stderr
     assert list(folder.iterdir()) == []
     unknown = subprocess.run([DEPLOY / "tokenizer", folder, "gpt5"], env=env, capture_output=True, text=True)
     assert unknown.returncode == 1 and "there is no 'gpt5'" in unknown.stderr

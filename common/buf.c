@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_SIZE = 256 };
+enum { FIRST_SIZE = 256, COPIED = 4096 };
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -101,4 +101,19 @@ void buf_drop(struct buf *b, size_t count)
 		return;
 	b->len -= count;
 	memmove(b->ptr, b->ptr + count, b->len + 1);
+}
+
+struct str buf_give(struct buf *b, struct arena *a)
+{
+	struct str bytes = buf_str(b);
+
+	if (bytes.len < COPIED) {
+		bytes = arena_str(a, bytes);
+		buf_clear(b);
+		return bytes;
+	}
+	bytes.ptr = b->ptr = xrealloc(b->ptr, b->len + 1);
+	arena_defer(a, free, b->ptr);
+	buf_init(b, b->max);
+	return bytes;
 }

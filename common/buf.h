@@ -8,6 +8,8 @@
 
 #include "common/base.h"
 
+struct arena;
+
 struct buf {
 	char *ptr; /* buf.c's own: use buf_str() */
 	size_t len, cap, max;
@@ -26,6 +28,9 @@ bool buf_add_char(struct buf *b, char c);
 bool buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);
 
 void buf_drop(struct buf *b, size_t count); /* takes bytes away from the front */
+
+/* The bytes become the arena's: they are not copied, if there are many. The buffer is empty then. */
+struct str buf_give(struct buf *b, struct arena *a);
 
 static inline struct str buf_str(const struct buf *b) /* valid until the next change */
 {

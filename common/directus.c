@@ -275,9 +275,20 @@ static struct directus_call *call_of(struct task *t)
 	return container_of(t, struct directus_call, task);
 }
 
-static void give_back_turn(struct task *t)
+/* What was read of it is in the tree: large items are not held twice. */
+static void forget_reply(struct directus_call *c)
+{
+	if (!c->reply)
+		return;
+	arena_free(c->reply);
+	c->reply = NULL;
+	c->http = (struct http_call){.status = c->status};
+}
+
+static void clean_up(struct task *t)
 {
 	directus_turn_give_back(&call_of(t)->turn);
+	forget_reply(call_of(t));
 }
 
 static enum task_next take_turn(struct task *t)
@@ -294,7 +305,9 @@ static enum task_next send_it(struct task *t)
 
 	c->tries++;
 	t->call.err = (struct error){.code = ERR_OK};
-	http_start(c->directus->http, &c->http, &c->http_req, c->arena);
+	forget_reply(c);
+	c->reply = c->req.raw ? NULL : arena_new();
+	http_start(c->directus->http, &c->http, &c->http_req, c->reply ? c->reply : c->arena);
 	return task_await_either(t, &c->http.call, answered);
 }
 
@@ -330,6 +343,7 @@ static enum task_next answered(struct task *t)
 	directus_turn_give_back(&c->turn);
 	c->status = c->http.status;
 	note_answer(d, failed ? 0 : c->status);
+	c->reply_bytes = c->http.body.len;
 	if (!failed && c->status >= 200 && c->status < 300) {
 		if (!c->req.raw)
 			directus_turns_good(&d->turns, &c->turn, c->http.first_byte_ms);
@@ -381,7 +395,7 @@ void directus_start(struct directus *d, struct directus_call *c, const struct di
 
 	*c = (struct directus_call){.task.call.done = c->task.call.done,
 				    .task.call.parent = c->task.call.parent,
-				    .task.cleanup = give_back_turn,
+				    .task.cleanup = clean_up,
 				    .directus = d,
 				    .arena = a,
 				    .req = *req,

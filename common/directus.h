@@ -79,11 +79,14 @@ struct directus_call {
 	/* A try ended without a clear answer: it may have been carried out. A DELETE that then says
 	 * FORBIDDEN has done its work, a POST with a key of its own that says RECORD_NOT_UNIQUE, too. */
 	bool may_have_happened;
-	struct http_call http; /* the last exchange: headers, raw body */
+	size_t reply_bytes;    /* how long the reply was */
+	struct http_call http; /* of a raw call: the last exchange, with headers and body */
 
 	/* directus.c's own */
 	struct directus *directus;
 	struct arena *arena;
+	struct arena *
+		reply; /* the reply as it came, until it is read; NULL: it stays, or there is none */
 	struct directus_request req;
 	struct http_request http_req;
 	struct directus_turn turn;

@@ -519,8 +519,7 @@ static void finish(struct transfer *t)
 		multi_remove(t->lane->multi, t->easy);
 		lane_give_back(t->lane);
 	}
-	c->body = arena_str(t->arena, buf_str(&t->body));
-	buf_clear(&t->body);
+	c->body = buf_give(&t->body, t->arena);
 	c->reason = t->head.reason;
 	c->headers = t->head.headers;
 	c->header_count = t->head.count;

@@ -275,13 +275,10 @@ static void print_value(struct printer *p, const cJSON *value)
 static struct str print(struct arena *a, const cJSON *value, bool pretty)
 {
 	struct printer p = {.arena = a, .pretty = pretty};
-	struct str text;
 
 	buf_init(&p.out, SIZE_MAX / 2 - 1);
 	print_value(&p, value);
-	text = arena_str(a, buf_str(&p.out));
-	buf_clear(&p.out);
-	return text;
+	return buf_give(&p.out, a);
 }
 
 struct str json_print(struct arena *a, const cJSON *value)

@@ -224,7 +224,7 @@ static enum task_next got_page(struct task *t)
 	json_each(row, it->ask.data)
 		json_push(s->rows, json_share(it->op->arena, row));
 	s->offset += count;
-	s->bytes += it->ask.http.body.len;
+	s->bytes += it->ask.reply_bytes;
 	s->pages_are_full = s->pages_are_full || count >= asked;
 	if (s->bytes > ROWS_MAX_BYTES)
 		return items_refuse(it,

@@ -263,7 +263,7 @@ static enum task_next permitted(struct task *t)
 		c->told = 0;
 		c->http.on_data = take_piece;
 	}
-	http_start(c->op->use->http, &c->http, &c->request, c->op->arena);
+	http_start(c->op->use->http, &c->http, &c->request, c->exchange);
 	return task_await_either(t, &c->http.call, llm_replied);
 }
 
@@ -366,6 +366,7 @@ static enum task_next judge(struct task *t)
 	}
 	if (c->failure.code != ERR_OK)
 		return judge_failure(c);
+	llm_forget_exchange(c);
 	return task_go(t, end);
 }
 
@@ -405,9 +406,9 @@ static void late_settled(struct call *call)
 }
 
 /* Stopped between permit and settle: the books are closed without anybody waiting for it. */
-static void cleanup(struct task *t)
+static void close_books(struct llm_call *c)
 {
-	struct llm_call *c = llm_of(t);
+	struct task *t = &c->task;
 	struct journal *j = c->op->journal;
 	struct arena *a;
 	struct late_settle *late;
@@ -431,6 +432,14 @@ static void cleanup(struct task *t)
 	}
 	late->settle.call.done = late_settled;
 	j->methods->settle(j, &late->settle, a);
+}
+
+static void cleanup(struct task *t)
+{
+	struct llm_call *c = llm_of(t);
+
+	close_books(c);
+	llm_forget_exchange(c);
 }
 
 static void take_note(struct llm_call *c)

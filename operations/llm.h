@@ -66,6 +66,8 @@ struct llm_call {
 	/* llm.c's own */
 	const struct provider *wire; /* who writes and reads */
 	struct llm_question question;
+	struct arena *
+		exchange; /* request and reply: as long as a question, and not needed after the answer */
 	struct http_request request;
 	struct http_call http;
 	struct llm_stream *stream; /* a new one for each attempt */

@@ -24,6 +24,8 @@ bool llm_fit(struct llm_call *c, struct error *err) NODISCARD;
 
 /* c->request from c->question, for the next number of the step, and how long to wait. */
 bool llm_write_request(struct llm_call *c, struct error *err) NODISCARD;
+/* Request and reply are not needed any more. Nothing may be under way. */
+void llm_forget_exchange(struct llm_call *c);
 /* What the journal is told before it is sent: what it may take of every limit. */
 struct journal_entry llm_entry(const struct llm_call *c);
 

@@ -44,6 +44,14 @@ static void set_timeouts(struct llm_call *c)
 		c->patience_ms = r->timeout_ms = STREAM_TOTAL_MS;
 }
 
+void llm_forget_exchange(struct llm_call *c)
+{
+	arena_free(c->exchange);
+	c->exchange = NULL;
+	c->request = (struct http_request){.method = NULL};
+	c->http = (struct http_call){.status = 0};
+}
+
 /* The tree that a body is printed from holds all texts once more: it does not stay with the job. */
 bool llm_write_request(struct llm_call *c, struct error *err)
 {
@@ -53,8 +61,11 @@ bool llm_write_request(struct llm_call *c, struct error *err)
 
 	c->question.call_id = call_id(c, c->last_n + 1);
 	well = c->wire->write(&c->question, &c->target.endpoint, draft, &request, err);
-	if (well)
-		wire_keep_request(&request, c->op->arena, &c->request);
+	llm_forget_exchange(c);
+	if (well) {
+		c->exchange = arena_new();
+		wire_keep_request(&request, c->exchange, &c->request);
+	}
 	arena_free(draft);
 	if (well)
 		set_timeouts(c);

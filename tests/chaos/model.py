@@ -49,6 +49,7 @@ def options(arguments=None):
     p.add_argument("--latest", action="store_true", help="the jobs have one dedup key, and the newest counts")
     p.add_argument("--hold", action="store_true", help="WORKER_ON_AMBIGUOUS=hold, and a person who retries")
     p.add_argument("--moves", type=int, default=0, help="on paths by chance, about so many (0: everywhere)")
+    p.add_argument("--every-order", action="store_true", help="also of moves that stand alone")
     p.add_argument("--seconds", type=int, default=0, help="stop then, although not all has been seen (0: never)")
     p.add_argument("--seed", type=int, default=1, help="of the order in which moves are tried")
     p.add_argument("--json", metavar="FILE", help="the figures go there too")
@@ -129,10 +130,9 @@ class Model:
 
     def possible(self):
         keys, state, left = self.store.current.keys, self.state, self.state.ghost.left
-        for w, worker in enumerate(state.workers):
-            for lease in worker.leases:
-                if lease.stage == "send":  # it changes nothing that another looks at: before it or after it is the same
-                    return list(self.of_lease(w, lease))
+        first = self.is_first(keys)
+        if first:
+            return first
         todo = [move for w in range(len(state.workers)) for move in self.of_worker(keys, w)]
         faults = []
         for move in todo:
@@ -151,6 +151,35 @@ class Model:
             (todo if not todo else faults).append(("time",))
         return todo + faults
 
+    def is_first(self, keys):
+        """Moves before or after which all others are the same: they need not be tried in every order.
+
+        `send` is one for what a worker does then can be seen by nobody. Where nothing can go wrong any more, no time passes
+        before all have done what they can: a store, a write and a renewal of leases that are good stand alone then."""
+        by_worker = [(w, lease) for w, worker in enumerate(self.state.workers) for lease in worker.leases]
+        for w, lease in by_worker:
+            if lease.stage == "send":
+                return list(self.of_lease(w, lease))
+        if self.o.every_order or any(self.state.ghost.left.values()):
+            return None
+        for w, lease in by_worker:
+            if lease.stage in ("store", "write") and self.is_good(keys, lease) and self.moves.may_begin(lease):
+                return list(self.of_lease(w, lease))
+        if not self.is_due(keys):
+            for w, worker in enumerate(self.state.workers):
+                if any(lease.end < self.state.clock + LEASE_MS for lease in worker.leases) and (
+                        all(self.is_good(keys, lease) for lease in worker.leases)):
+                    return [("renew", w)]
+        return None
+
+    def is_good(self, keys, lease):
+        j = keys.get("j:" + lease.id, {})
+        return (j.get("fence"), j.get("state"), "cancel" in j) == (str(lease.fence), "active", False) and (
+            keys["lse"].get(lease.id, 0) > self.state.clock)
+
+    def is_due(self, keys):
+        return any(end <= self.state.clock for name in ("lse", "px") for end in keys.get(name, {}).values())
+
     def of_worker(self, keys, w):
         worker, now = self.state.workers[w], self.state.clock
         if worker.heard:
@@ -161,7 +190,7 @@ class Model:
                 keys.get("rdy") or any(end <= now for name in ("dly", "thr") for end in keys.get(name, {}).values()))):
             yield "claim", w, False
         is_left = keys.get("in") and not self.is_news(keys) and not self.is_heard()
-        if is_left or w == 0 and any(end <= now for name in ("lse", "px") for end in keys.get(name, {}).values()):
+        if is_left or w == 0 and self.is_due(keys):
             yield "tick", w  # who does it matters only where it takes what is left at the door
         if any(lease.end < now + LEASE_MS for lease in worker.leases):
             yield "renew", w

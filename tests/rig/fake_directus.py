@@ -146,7 +146,8 @@ class FakeDirectus:
             return 204, None
         if request["method"] == "PATCH":
             items[key].update(request["body"])
-        return 200, {"data": items[key]}
+        fields = request["query"].get("fields")
+        return 200, {"data": pick(items[key], {"fields": fields and fields.split(",")})}
 
     def answer_items(self, items, request):
         body = request["body"]

@@ -12,7 +12,7 @@ import worker as rig
 from needs import missing
 from processes import built, wait_for
 
-MIB_MOST = 64
+MIB_MOST = 48  # of the 64 of a container: there is room
 JOBS = int(os.environ.get("FLOW_WORKER_MEMORY_JOBS", 300))
 TEXT = "A sentence of an article that is far too long to be read. " * 3500  # 200 kB
 ASK = {"type": "ai-generate", "key": "ask",
@@ -55,12 +55,12 @@ def test_fifty_jobs_of_200_kb_at_a_time(release, redis, start_simulator, start_w
     assert peak(worker) <= MIB_MOST
 
 
-def test_a_batch_with_25_items_of_200_kb_at_a_time(release, redis, start_simulator, start_worker, fake_directus, flow_worker, tmp_path):
+def test_a_batch_with_50_items_of_200_kb_at_a_time(release, redis, start_simulator, start_worker, fake_directus, flow_worker, tmp_path):
     items = JOBS // 3
     for n in range(1, items + 1):
         fake_directus.add("articles", id=n, content=f"{n} {TEXT}", meta=None)
     (tmp_path / "flow.json").write_text(json.dumps({"name": "sum up", "operations": [dict(ASK, resolve="item-update_2"), WRITE]}))
-    worker = start_worker(simulator=start_simulator(delay=200), WORKER_CONCURRENCY=25, LOG_LEVEL="info").wait_until_ready()
+    worker = start_worker(simulator=start_simulator(delay=200), WORKER_CONCURRENCY=50, LOG_LEVEL="info").wait_until_ready()
     made = flow_worker("batch", "create", "--collection", "articles", "--flow", "flow.json", "--fields", "content", "--budget", "100",
                        "--yes", "--json")
     assert made.status == 0, made.err

@@ -34,7 +34,7 @@ TEST(large_bodies_come_a_few_at_a_time)
 	(void)state;
 	grow(&p, 300);
 	portion_came(&p, 10, 10 * 200 * KB);
-	assert_int_equal(portion_next(&p, MOST), 10);
+	assert_int_equal(portion_next(&p, MOST), 5);
 	portion_came(&p, 1, 100 * 1024 * KB);
 	assert_int_equal(portion_next(&p, MOST), 1);
 }

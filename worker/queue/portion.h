@@ -1,12 +1,12 @@
 /* worker/queue/portion.h: how many bodies to ask for at once. All of a reply is in memory twice for a
- * moment, so large bodies are fetched a few at a time: as many as make two megabytes, going by the
+ * moment, so large bodies are fetched a few at a time: as many as make a megabyte, going by the
  * last reply, and never more than twice as many as before. */
 #ifndef WORKER_QUEUE_PORTION_H
 #define WORKER_QUEUE_PORTION_H
 
 #include "common/base.h"
 
-enum { PORTION_BYTES = 2 * 1024 * 1024, PORTION_FIRST = 8 };
+enum { PORTION_BYTES = 1024 * 1024, PORTION_FIRST = 8 };
 
 struct portion {
 	size_t count; /* 0: nothing has come yet */

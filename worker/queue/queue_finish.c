@@ -73,8 +73,6 @@ void queue_step_start(struct lease *lease, struct step_call *c, const struct sto
 	c->send = send_for(o, SCRIPT_STORE, 2 + 3 * count);
 	c->send->owner = &c->call;
 	add_texts(c->send, texts, count);
-	for (size_t i = 0; i < count; i++)
-		lease_set(o, texts[i].name, texts[i].text);
 	tell_directus_back(o);
 	CRASH_POINT("before_step");
 	send_start(c->send, stored);

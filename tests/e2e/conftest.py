@@ -1,4 +1,5 @@
-"""The real Directus of the end-to-end tests: one for each file of tests, emptied before each test.
+"""The real Directus of the end-to-end tests: one for each file of tests, emptied before each test. What a file adds to it
+(collections, permissions, settings) no other one sees, also when one pytest runs them all.
 
 FLOW_WORKER_TEST_DIRECTUS names another version than 12.4.0 (11.17.4 is the second one that is supported); it is
 installed on first use, which takes minutes. Without a licence key 12.x allows 5 active flows: each test starts with
@@ -10,7 +11,7 @@ from directus import JOB_SECRET, Directus
 from redis_server import RedisServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_redis(tmp_path_factory):
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
@@ -25,7 +26,14 @@ def redis(running_redis):
 
 
 @pytest.fixture(scope="session")
-def running_directus(running_redis):
+def template(request):
+    """Copies of one instance start in seconds; for a single file it is not worth while."""
+    if len({item.path for item in request.session.items if "running_directus" in item.fixturenames}) > 1:
+        Directus.make_template()
+
+
+@pytest.fixture(scope="module")
+def running_directus(template, running_redis):
     directus = Directus()
     try:
         directus.add_extension(running_redis.url)

@@ -63,7 +63,7 @@ def site():
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_signals(running_directus):
     """A collection whose events start flows; and the worker may send notifications."""
     admin = running_directus.admin

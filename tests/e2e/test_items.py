@@ -19,7 +19,7 @@ NOTES = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_notes(running_directus):
     """A collection whose key is a uuid and not called id; the worker may do anything with it."""
     admin = running_directus.admin

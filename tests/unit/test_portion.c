@@ -44,7 +44,7 @@ TEST(the_number_grows_to_twice_at_most)
 	struct portion p = {0};
 
 	(void)state;
-	portion_came(&p, 1, 1024 * KB);
+	portion_came(&p, 1, 512 * KB);
 	assert_int_equal(portion_next(&p, MOST), 2);
 	portion_came(&p, 2, 2 * 100);
 	assert_int_equal(portion_next(&p, MOST), 4);

@@ -140,7 +140,7 @@ void run_record_store(struct run *r, struct step_call *c)
 {
 	const cJSON *step = last_item(r->steps);
 	const char *key = json_get_text(step, "key");
-	struct arena *own = arena_new(); /* what is stored has its copy with the lease */
+	struct arena *own = arena_new(); /* what is stored is copied */
 	cJSON *record = json_object(own);
 	struct stored_text texts[2] = {{.name = NULL}};
 

@@ -232,14 +232,18 @@ class Rig:
             pipe.exists(f"{PREFIX}res:{id}")
         return [id for id, there in zip(ids, pipe.execute()) if not there]
 
+    def count_ended(self):
+        return sum(int(n or 0) for n in self.client().hmget(PREFIX + "n", "done", "dead", "cancelled", "quarantined"))
+
     def wait_for_all(self, ids):
         """Patience is for a queue that stands still, not for one that is slow."""
-        left, changed = list(ids), time.monotonic()
+        left, ended, changed = list(ids), 0, time.monotonic()
         while left:
             self.mend()
-            now = self.persist(lambda: self.unended(left[:2000])) + left[2000:]
-            if len(now) < len(left):
-                left, changed = now, time.monotonic()
+            left = self.persist(lambda: self.unended(left[:2000])) + left[2000:]
+            now = self.persist(self.count_ended)
+            if now != ended:
+                ended, changed = now, time.monotonic()
             if time.monotonic() > changed + self.o.patience:
                 raise TimeoutError(f"no job has ended for {self.o.patience} s; {len(left)} are left")
             time.sleep(0.25 if len(left) < 2000 else 0.05)
@@ -260,7 +264,7 @@ class Rig:
 def tell_unended(rig, ids):
     """What is known of the first jobs that did not end."""
     client = rig.client()
-    for id in [id for id in ids if not client.exists(f"{PREFIX}res:{id}")][:5]:
+    for id in rig.unended(ids)[:5]:
         print(id, client.hgetall(f"{PREFIX}j:{id}"), client.hkeys(f"{PREFIX}s:{id}"),
               {key: client.zscore(PREFIX + key, id) for key in ("lse", "dly", "dead", "quar")}, file=sys.stderr)
     for key in ("rdy", "thr", "dly", "lse"):

@@ -54,11 +54,12 @@ def delays(parts, s, t):
 
 
 def lateness(client, rate, count):
-    queue, due = Queue(client), {}
+    due, pipe = {}, client.pipeline(transaction=False)
     begin, luck = now_ms() + 2000 + count / 4, random.Random(17)
     for n in range(count):
         at = int(begin + n * 1000 / rate + luck.uniform(0, 500 / rate))
-        due[queue.enqueue(FAILS, id=f"{rate}-{n}", run_at=at)] = at
+        due[Queue(pipe).enqueue(FAILS, id=f"{rate}-{n}", run_at=at)] = at
+    pipe.execute()
     assert now_ms() < begin, "the machine is too slow to put the jobs in before they are due"
     wait_for_results(client, list(due))
     return [int(client.hget(f"{PREFIX}j:{id}", "claimed")) - at for id, at in due.items()]

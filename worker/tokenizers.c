@@ -10,17 +10,16 @@ enum {
 	OPENAI = 1 << PROVIDER_OPENAI,
 	ANTHROPIC = 1 << PROVIDER_ANTHROPIC,
 	GOOGLE = 1 << PROVIDER_GOOGLE,
-	COMPATIBLE = 1 << PROVIDER_OPENAI_COMPATIBLE,
-	ANY = OPENAI | ANTHROPIC | GOOGLE | COMPATIBLE
+	COMPATIBLE = 1 << PROVIDER_OPENAI_COMPATIBLE
 };
 
 /* Each takes some megabytes: only what may be asked is loaded. */
 static const struct {
 	const char *name;
 	enum split_rules rules;
-	unsigned providers;
+	unsigned providers; /* 0: any */
 } files[] = {
-	{"o200k_base.tiktoken",  SPLIT_O200K,    ANY                },
+	{"o200k_base.tiktoken",  SPLIT_O200K,    0                  },
 	{"cl100k_base.tiktoken", SPLIT_CL100K,   OPENAI | COMPATIBLE},
 	{"claude.tiktoken",      SPLIT_CLAUDE,   ANTHROPIC          },
 	{"gemma3.tiktoken",      SPLIT_GEMMA,    GOOGLE | COMPATIBLE},
@@ -64,7 +63,7 @@ static bool load(struct models *m, const char *path, enum split_rules rules, str
 bool tokenizers_load(struct models *m, const struct config *c, bool all, unsigned *count,
 		     struct error *err)
 {
-	unsigned providers = all ? ANY : providers_of(c);
+	unsigned providers = all ? ~0U : providers_of(c);
 	const char *folder = tokenizers_folder(c);
 	struct arena *a = arena_new();
 	bool good = true, there = false;
@@ -76,7 +75,7 @@ bool tokenizers_load(struct models *m, const struct config *c, bool all, unsigne
 		if (access(path, F_OK) != 0)
 			continue;
 		there = true;
-		if (!(files[i].providers & providers))
+		if (files[i].providers && !(files[i].providers & providers))
 			continue;
 		good = load(m, path, files[i].rules, err);
 		*count += good;

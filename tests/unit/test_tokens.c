@@ -119,6 +119,30 @@ TEST(other_models_are_counted_with_ranks_that_are_near)
 	arena_free(a);
 }
 
+TEST(claude_is_counted_with_an_older_tokenizer_and_scaled)
+{
+	struct arena *a = arena_new();
+	struct byte_pairs *b = o200k(a); /* whosever they are, they are said to be Claude's */
+	const struct model claude = {.tokenizer = TOKENIZER_CLAUDE_NEW,
+				     .tokenizer_known = true,
+				     .byte_pairs = b,
+				     .ranks = SPLIT_CLAUDE};
+	const struct model gemini = {.tokenizer = TOKENIZER_GEMMA,
+				     .tokenizer_known = true,
+				     .byte_pairs = b,
+				     .ranks = SPLIT_GEMMA};
+	struct str text = str_of(samples[0].text);
+
+	(void)state;
+	assert_false(tokens_are_exact(&claude));
+	assert_int_equal(tokens_of_text(&claude, text).tokens, 10);
+	assert_int_equal(tokens_of_text(&claude, text).guess, 14);
+	assert_string_equal(tokens_of_text(&claude, text).method, "claude");
+	assert_true(tokens_are_exact(&gemini));
+	assert_int_equal(tokens_of_text(&gemini, text).guess, 10);
+	arena_free(a);
+}
+
 /* English at first and numbers at the end: a look at the beginning alone would be far off. */
 TEST(of_a_long_text_pieces_are_counted)
 {
@@ -249,6 +273,7 @@ int main(void)
 		ENTRY(newer_models_of_anthropic_count_more),
 		ENTRY(a_question_is_counted_exactly_with_the_ranks_of_its_model),
 		ENTRY(other_models_are_counted_with_ranks_that_are_near),
+		ENTRY(claude_is_counted_with_an_older_tokenizer_and_scaled),
 		ENTRY(of_a_long_text_pieces_are_counted),
 		ENTRY(of_many_short_texts_all_are_counted),
 		ENTRY(what_tokenizers_cut_otherwise_is_counted_apart),

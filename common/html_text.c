@@ -16,16 +16,12 @@ struct reader {
 /* U+00A0 to U+00FF, in order. */
 static const char latin[] =
 	"nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg "
-	"plusmn "
-	"sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest "
-	"Agrave "
-	"Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc "
-	"Iuml "
-	"ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute "
-	"THORN "
-	"szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave "
-	"iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute "
-	"ucirc uuml yacute thorn yuml";
+	"plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 "
+	"iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml "
+	"Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave "
+	"Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil "
+	"egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde "
+	"ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
 
 static const struct {
 	const char *name;
@@ -218,10 +214,8 @@ static void skip_raw(struct reader *r, struct str name)
 static void read_tag(struct reader *r)
 {
 	static const char blocks[] = "address article aside blockquote br dd details div dl dt "
-				     "fieldset figcaption figure "
-				     "footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre "
-				     "section summary table "
-				     "tr ul";
+				     "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
+				     "header hr li main nav ol p pre section summary table tr ul";
 	struct str s = rest(r), name;
 	bool is_end = s.ptr[1] == '/';
 

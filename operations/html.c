@@ -76,9 +76,8 @@ static const struct element {
 
 /* Those that go with all that is in them. */
 static const char dropped[] = " applet audio base button canvas datalist dialog embed form frame "
-			      "frameset head iframe input "
-			      "keygen link map math meta noembed noframes noscript object option "
-			      "param plaintext script select "
+			      "frameset head iframe input keygen link map math meta noembed "
+			      "noframes noscript object option param plaintext script select "
 			      "source style svg template textarea title track video xmp ";
 
 static const char empty[] =

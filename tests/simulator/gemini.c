@@ -204,8 +204,7 @@ static void error_gemini(struct buf *out, const struct refusal *r, int status)
 	add_quoted(out, str_of(r->message ? r->message : kind->message));
 	buf_printf(out,
 		   ",\"status\":\"%s\",\"details\":[{\"@type\":\"type.googleapis.com/"
-		   "google.rpc.Help\","
-		   "\"links\":[]}",
+		   "google.rpc.Help\",\"links\":[]}",
 		   kind->google_name);
 	add_details(out, r, kind);
 	buf_add_text(out, "]}}");

@@ -7,13 +7,11 @@ typedef void add_model(struct buf *out, const char *name);
 
 static void add_openai(struct buf *out, const char *name)
 {
-	buf_printf(
-		out,
-		"{\"id\":\"%s\",\"object\":\"model\",\"created\":1763632800,\"owned_by\":"
-		"\"SIMULATED\","
-		"\"type\":\"model\",\"display_name\":\"SIMULATED %s\",\"max_input_tokens\":200000,"
-		"\"max_tokens\":64000}",
-		name, name);
+	buf_printf(out,
+		   "{\"id\":\"%s\",\"object\":\"model\",\"created\":1763632800,\"owned_by\":"
+		   "\"SIMULATED\",\"type\":\"model\",\"display_name\":\"SIMULATED "
+		   "%s\",\"max_input_tokens\":200000,\"max_tokens\":64000}",
+		   name, name);
 }
 
 static void add_gemini(struct buf *out, const char *name)

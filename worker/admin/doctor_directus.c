@@ -309,8 +309,7 @@ static void check_run_log(struct doctor *d)
 			"create the collection (README: run logs), and run `flow-worker connect` "
 			"with WORKER_RUN_LOG_COLLECTION set",
 			"the worker may not create items in WORKER_RUN_LOG_COLLECTION '%s', or "
-			"there "
-			"is no such collection",
+			"there is no such collection",
 			collection);
 }
 

@@ -185,8 +185,7 @@ static void check_headers(struct doctor *d, const struct provider_config *p,
 		if (limits.limit_requests > 0 && rpm > (double)limits.limit_requests)
 			doctor_warn(d, "lower rpm in AI_LIMITS, or have the limit raised",
 				    "AI_LIMITS allows %.0f requests a minute to %s, which itself "
-				    "allows "
-				    "%lld",
+				    "allows %lld",
 				    rpm, p->id, (long long)limits.limit_requests);
 		if (limits.limit_tokens > 0 && tpm > (double)limits.limit_tokens)
 			doctor_warn(

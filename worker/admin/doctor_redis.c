@@ -460,9 +460,8 @@ static void tell_dead(struct doctor *d, const struct redis_value *counts)
 
 	if (most > 0 && bytes > most)
 		doctor_bad(d, fix,
-			   "dead and quarantined jobs take %.1f MB of %.1f MB, and none is dropped "
-			   "that "
-			   "nobody has seen",
+			   "dead and quarantined jobs take %.1f MB of %.1f MB, and none is "
+			   "dropped that nobody has seen",
 			   bytes / 1e6, most / 1e6);
 	else if (most > 0 && bytes > most * 0.8)
 		doctor_warn(d, fix, "dead and quarantined jobs take %.1f MB of %.1f MB",

@@ -129,10 +129,9 @@ const struct cli_command cli_exec = {
 	.arguments = "JOB|-",
 	.arguments_max = 1,
 	.options = options,
-	.more = "Prints one result object, with \"data\" (the data chain) and \"steps\", also when "
-		"the "
-		"job fails.\nWith --dry-run: one line {\"method\",\"url\",\"headers\",\"body\"} "
-		"for each "
+	.more = "Prints one result object, with \"data\" (the data chain) and \"steps\", also "
+		"when the job fails.\n"
+		"With --dry-run: one line {\"method\",\"url\",\"headers\",\"body\"} for each "
 		"request to a provider.",
 	.run = run,
 };

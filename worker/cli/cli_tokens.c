@@ -133,8 +133,7 @@ static void tell(const struct cli *cli, const struct model *m, cJSON *result, st
 		cJSON_IsNumber(usd) ? cli_dollars(a, usd->valuedouble * 1e9) : "price unknown");
 	if (strcmp(method, "calibrated") == 0)
 		(void)printf("calibrated by %.0f calls of step '%s', of which %.0f %% were within "
-			     "5 %% of "
-			     "what was expected; %.0f by %s\n",
+			     "5 %% of what was expected; %.0f by %s\n",
 			     json_get_number(result, "calls", 0), cli_option(cli, STEP),
 			     json_get_number(result, "within", 0) * 100,
 			     json_get_number(result, "estimate", 0), how);

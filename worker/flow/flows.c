@@ -129,9 +129,8 @@ static const cJSON *pick_one(const char *name, const cJSON *found, struct error 
 
 	if (count == 0)
 		(void)fail(err, ERR_FLOW_NOT_FOUND,
-			   "there is no active flow '%.100s' in Directus, or the worker's user may "
-			   "not "
-			   "read flows",
+			   "there is no active flow '%.100s' in Directus, or the worker's user "
+			   "may not read flows",
 			   name);
 	else if (count > 1)
 		(void)fail(err, ERR_FLOW_NOT_FOUND,
@@ -166,8 +165,7 @@ static void entry_start(struct entry *e)
 
 	request.query = arena_printf(e->arena,
 				     "fields=*,operations.*&limit=2&deep[operations][_limit]=-1&"
-				     "filter[status][_eq]=active"
-				     "&filter[%s][_eq]=%s",
+				     "filter[status][_eq]=active&filter[%s][_eq]=%s",
 				     is_uuid(e->name) ? "id" : "name",
 				     directus_encode(e->arena, str_of(e->name)));
 	e->users++;

@@ -277,8 +277,7 @@ bool job_is_first(const struct job *job, uint64_t filed_ms, const struct config 
 	if (filed_ms > job->once_at_ms + config->result_ttl_ms)
 		return fail(err, ERR_FORBIDDEN,
 			    "the job came too long after it was made (RESULT_TTL): the clocks "
-			    "differ, or "
-			    "somebody has put a copy there");
+			    "differ, or somebody has put a copy there");
 	return true;
 }
 

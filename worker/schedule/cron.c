@@ -179,8 +179,7 @@ bool cron_parse(struct cron *c, const char *expression, const char *zone, struct
 	if (count != FIELDS && count != FIELDS - 1)
 		return fail(err, ERR_INVALID_PAYLOAD,
 			    "cron: '%.60s' has %zu fields, expected 5 (minute hour day month "
-			    "weekday) or 6 "
-			    "with the second first",
+			    "weekday) or 6 with the second first",
 			    expression, count);
 	shift = FIELDS - count;
 	bits[SECOND] = 1;

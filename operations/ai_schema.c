@@ -3,6 +3,7 @@
 enum { DEPTH_MAX = 64 };
 
 /* What a wire does not know, as a list with | at both ends. */
+/* clang-format off */
 static const struct wire {
 	const struct provider *provider;
 	const char *unknown;
@@ -14,25 +15,23 @@ static const struct wire {
 } wires[] = {
 	{.provider = &provider_openai,
 	 .unknown = "|minLength|maxLength|minProperties|maxProperties|uniqueItems|contains|"
-		    "minContains|maxContains|propertyNames|unevaluatedItems|"
-		    "unevaluatedProperties|default|examples|$schema|$id|$comment|",	  .needs_object = true,
-	 .knows_strict = true,
-	 .one_of_is_any = true},
+		"minContains|maxContains|propertyNames|unevaluatedItems|unevaluatedProperties|default|"
+		"examples|$schema|$id|$comment|",
+	 .needs_object = true, .knows_strict = true, .one_of_is_any = true},
 	{.provider = &provider_anthropic,
 	 .unknown = "|minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|"
-		    "maxLength|pattern|minItems|maxItems|uniqueItems|contains|minContains|"
-		    "maxContains|minProperties|maxProperties|propertyNames|patternProperties|not|"
-		    "if|then|else|dependentRequired|default|examples|$schema|$id|$comment|",							      .no_refs = true,
-	 .closes = true,
-	 .needs_object = true,
-	 .one_of_is_any = true},
+		"maxLength|pattern|minItems|maxItems|uniqueItems|contains|minContains|maxContains|"
+		"minProperties|maxProperties|propertyNames|patternProperties|not|if|then|else|"
+		"dependentRequired|default|examples|$schema|$id|$comment|",
+	 .no_refs = true, .closes = true, .needs_object = true, .one_of_is_any = true},
 	{.provider = &provider_google,
 	 .unknown = "|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLength|pattern|"
-		    "uniqueItems|contains|minContains|maxContains|minProperties|maxProperties|"
-		    "propertyNames|patternProperties|not|if|then|else|dependentRequired|allOf|"
-		    "default|examples|$schema|$comment|"},
-	{.provider = &provider_compatible,                  .unknown = "|$schema|$id|$comment|"                                                              },
+		"uniqueItems|contains|minContains|maxContains|minProperties|maxProperties|"
+		"propertyNames|patternProperties|not|if|then|else|dependentRequired|allOf|default|"
+		"examples|$schema|$comment|"},
+	{.provider = &provider_compatible, .unknown = "|$schema|$id|$comment|"},
 };
+/* clang-format on */
 
 /* Those whose absence changes nothing that a value must be. */
 static const char harmless[] = "|default|examples|$schema|$id|$comment|";

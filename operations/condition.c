@@ -7,10 +7,12 @@
 
 static task_step look;
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "filter",			      .types = OPTION_ANY, .help = "the rules, as in Directus' filters"},
+	{.name = "filter", .types = OPTION_ANY, .help = "the rules, as in Directus' filters"},
 	{0},
 };
+/* clang-format on */
 
 static enum task_next look(struct task *t)
 {

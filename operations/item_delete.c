@@ -85,12 +85,14 @@ static enum task_next removed(struct task *t)
 	return task_end(t);
 }
 
+/* clang-format off */
 static const struct option options[] = {
 	ITEMS_OPTIONS,
-	{.name = "key",				      .types = OPTION_ANY, .help = "one key or several: 15, \"a,b\", [1, 2]"},
+	{.name = "key", .types = OPTION_ANY, .help = "one key or several: 15, \"a,b\", [1, 2]"},
 	{.name = "query", .types = OPTION_ANY, .help = "which items, in place of 'key'"},
-	{.name = NULL				   },
+	{.name = NULL},
 };
+/* clang-format on */
 
 const struct operation operation_item_delete = {
 	.type = "item-delete",

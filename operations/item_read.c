@@ -236,14 +236,15 @@ static enum task_next got_page(struct task *t)
 	return task_end(t);
 }
 
+/* clang-format off */
 static const struct option options[] = {
 	ITEMS_OPTIONS,
-	{.name = "key",				  .types = OPTION_ANY, .help = "one key: an object; several: a list"},
-	{.name = "query",
-	  .types = OPTION_ANY,
-	  .help = "fields, filter, sort, limit (default 100, -1: all), …"},
-	{.name = NULL			       },
+	{.name = "key", .types = OPTION_ANY, .help = "one key: an object; several: a list"},
+	{.name = "query", .types = OPTION_ANY,
+	 .help = "fields, filter, sort, limit (default 100, -1: all), …"},
+	{.name = NULL},
 };
+/* clang-format on */
 
 const struct operation operation_item_read = {
 	.type = "item-read",

@@ -247,19 +247,19 @@ static enum task_next told(struct task *t)
 	return task_end(t);
 }
 
+/* clang-format off */
 static const struct option options[] = {
 	ITEMS_OPTIONS,
-	{.name = "key",				      .types = OPTION_ANY, .help = "one key or several: 15, \"a,b\", [1, 2]"},
+	{.name = "key", .types = OPTION_ANY, .help = "one key or several: 15, \"a,b\", [1, 2]"},
 	{.name = "query", .types = OPTION_ANY, .help = "which items, in place of 'key'"},
-	{.name = "payload",
-	  .types = OPTION_ANY,
-	  .help = "fields and their values; or a list of items with their keys"},
-	{.name = "ifUnchanged",
-	  .types = OPTION_ANY,
-	  .help = "fields and the values they must still have, or \"sha256:…\" of them; else "
-		 "CONFLICT"},
-	{.name = NULL				 },
+	{.name = "payload", .types = OPTION_ANY,
+	 .help = "fields and their values; or a list of items with their keys"},
+	{.name = "ifUnchanged", .types = OPTION_ANY,
+	 .help = "fields and the values they must still have, or \"sha256:…\" of them; else "
+		"CONFLICT"},
+	{.name = NULL},
 };
+/* clang-format on */
 
 const struct operation operation_item_update = {
 	.type = "item-update",

@@ -358,19 +358,19 @@ static enum task_next answered(struct task *t)
 	return task_end(t);
 }
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "method",          .types = OPTION_TEXT, .help = "GET by default"},
+	{.name = "method", .types = OPTION_TEXT, .help = "GET by default"},
 	{.name = "url", .types = OPTION_TEXT, .required = true, .help = "http or https"},
-	{.name = "headers",             .types = OPTION_ANY, .help = "a list of {header, value}"},
-	{.name = "body",         .types = OPTION_ANY, .help = "an object is sent as JSON"},
-	{.name = "timeout",
-	 .types = OPTION_NUMBER | OPTION_TEXT,
+	{.name = "headers", .types = OPTION_ANY, .help = "a list of {header, value}"},
+	{.name = "body", .types = OPTION_ANY, .help = "an object is sent as JSON"},
+	{.name = "timeout", .types = OPTION_NUMBER | OPTION_TEXT,
 	 .help = "milliseconds for each try; 60000 by default, 0: none"},
-	{.name = "retries",
-	 .types = OPTION_NUMBER | OPTION_TEXT,
+	{.name = "retries", .types = OPTION_NUMBER | OPTION_TEXT,
 	 .help = "further tries after no answer, 408, 429 and 5xx; 0 by default"},
-	{.name = NULL			},
+	{.name = NULL},
 };
+/* clang-format on */
 
 const struct operation operation_request = {
 	.type = "request",

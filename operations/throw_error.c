@@ -8,12 +8,14 @@
 
 static task_step throw_it;
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "code",				     .types = OPTION_ANY, .help = "the error's code; INTERNAL_SERVER_ERROR"},
+	{.name = "code", .types = OPTION_ANY, .help = "the error's code; INTERNAL_SERVER_ERROR"},
 	{.name = "status", .types = OPTION_ANY, .help = "its HTTP status; 500"},
-	{.name = "message",				   .types = OPTION_ANY, .help = "what it says"},
-	{.name = NULL                   },
+	{.name = "message", .types = OPTION_ANY, .help = "what it says"},
+	{.name = NULL},
 };
+/* clang-format on */
 
 /* A value that is there, else what Directus falls back to. */
 static const char *text_or(struct op_call *c, const char *name, const char *otherwise)

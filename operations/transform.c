@@ -4,10 +4,12 @@
 
 static task_step make_value;
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "json",					.types = OPTION_ANY, .help = "the value to make, or a text with its JSON"},
+	{.name = "json", .types = OPTION_ANY, .help = "the value to make, or a text with its JSON"},
 	{.name = NULL},
 };
+/* clang-format on */
 
 static enum task_next make_value(struct task *t)
 {

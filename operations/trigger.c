@@ -18,17 +18,19 @@ struct trigger {
 
 static task_step begin, spawned;
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "flow",          .types = OPTION_TEXT, .required = true, .help = "id or exact name"},
-	{.name = "payload",       .types = OPTION_ANY, .help = "what becomes $trigger there"},
-	{.name = "iterationMode",                       .types = OPTION_TEXT, .help = "parallel, serial, batch"},
+	{.name = "flow", .types = OPTION_TEXT, .required = true, .help = "id or exact name"},
+	{.name = "payload", .types = OPTION_ANY, .help = "what becomes $trigger there"},
+	{.name = "iterationMode", .types = OPTION_TEXT, .help = "parallel, serial, batch"},
 	{.name = "batchSize",.types = OPTION_NUMBER, .help = "runs at a time in mode batch"},
-	{.name = "concurrency",                       .types = OPTION_NUMBER, .help = "runs at a time in any mode"},
+	{.name = "concurrency", .types = OPTION_NUMBER, .help = "runs at a time in any mode"},
 	{.name = "onError",.types = OPTION_TEXT, .help = "continue, stop"},
-	{.name = "maxItems",                       .types = OPTION_NUMBER, .help = "the rest of a longer list is left"},
-	{.name = "budget",    .types = OPTION_OBJECT, .help = "{\"maxCostUsd\"} of all runs together"},
-	{.name = NULL		      },
+	{.name = "maxItems", .types = OPTION_NUMBER, .help = "the rest of a longer list is left"},
+	{.name = "budget", .types = OPTION_OBJECT, .help = "{\"maxCostUsd\"} of all runs together"},
+	{.name = NULL},
 };
+/* clang-format on */
 
 static struct trigger *trigger_of(struct op_call *c)
 {

@@ -21,6 +21,7 @@ struct facts {
 
 enum who { ANYBODY, GOOGLE, NOT_GOOGLE };
 
+/* clang-format off */
 /* The first rule of which all conditions hold is the one. Names and texts are lists with |. */
 static const struct rule {
 	enum who who;
@@ -31,81 +32,88 @@ static const struct rule {
 	enum error_code code;
 	bool named_only; /* without a status the range alone does not make it fit */
 } rules[] = {
-  /* No money: trying again is of no use until somebody pays. */
-	{ANYBODY,    0,   0,
-	 "insufficient_quota|credit_balance_exhausted|billing_not_active|"
-	 "billing_hard_limit_reached|organization_spend_limit_exceeded|"
-	 "project_spend_limit_exceeded|organization_usage_limit_exceeded|billing_error|"
-	 "enforced_spend_limit_reached|contract_spend_limit_reached|organization_on_hold",		NULL,			     NULL,			  ERR_QUOTA,                  false},
-	{ANYBODY,    402, 402, NULL,								      NULL,                             NULL,                          ERR_QUOTA,                  true },
-	{ANYBODY,    400, 429, NULL,
-	 "credit balance is too low|spend limit|spending limit|"
-	 "specified api usage limits",												      NULL,			  ERR_QUOTA,                  false},
-	{NOT_GOOGLE, 400, 429, NULL,								      "exceeded your current quota",    NULL,                          ERR_QUOTA,                  false},
-	{GOOGLE,     0,   0,   "quota_per_day|quota_zero",                                                NULL,                             NULL,                          ERR_QUOTA,                  false},
-	{GOOGLE,     429, 429, NULL,								      "limit: 0,|limit: 0\n|limit: 0 ", NULL,                          ERR_QUOTA,                  false},
-	{GOOGLE,     400, 400, "FAILED_PRECONDITION",						     "billing",                        NULL,                          ERR_QUOTA,                  false},
-	{GOOGLE,     400, 400, "FAILED_PRECONDITION",						     NULL,                             NULL,                          ERR_PERMISSION,             false},
- /* Too long, or so large that the limit will never admit it. */
-	{ANYBODY,    0,   0,   "request_above_limit",						     NULL,                             NULL,                          ERR_REQUEST_TOO_LARGE,      false},
-	{ANYBODY,    429, 429, NULL,								      "request too large for",          NULL,                          ERR_REQUEST_TOO_LARGE,      false},
-	{ANYBODY,    0,   0,
-	 "context_length_exceeded|exceed_context_size_error|string_above_max_length|"
-	 "model_context_window_exceeded",								 NULL,			     NULL,			  ERR_CONTEXT_LENGTH,         false},
-	{ANYBODY,    400, 422, NULL,
-	 "maximum context length|context length|context window|prompt is too long|"
-	 "prompt too long|input is too long|input token count|"
-	 "exceeds the maximum number of tokens|exceeds the available context size|"
-	 "input length and `max_tokens` exceed|reduce the length of the messages|"
-	 "too many tokens",														 "rate limit|quota|per minute", ERR_CONTEXT_LENGTH,         false},
- /* What was asked is not answered. */
-	{ANYBODY,    0,   0,
-	 "content_filter|content_policy_violation|moderation_blocked|invalid_prompt|bio_policy|"
-	 "misalignment_policy_violation|image_content_policy_violation|content_moderation|"
-	 "invalid_prompts|ResponsibleAIPolicyViolation",						  NULL,			     NULL,			  ERR_CONTENT_FILTERED,       false},
-	{ANYBODY,    0,   0,
-	 "invalid_image|invalid_image_format|invalid_base64_image|invalid_image_url|"
-	 "image_too_large|image_too_small|image_parse_error|image_file_too_large|"
-	 "unsupported_image_media_type|empty_image_file|failed_to_download_image|"
-	 "image_file_not_found|invalid_image_mode",						       NULL,			     NULL,			  ERR_ATTACHMENT_UNSUPPORTED, false},
-	{ANYBODY,    400, 400, NULL,
-	 "could not process image|image does not match the provided media type|"
-	 "image exceeds|image dimensions exceed|unable to process input image|"
-	 "provided image is not valid",												     NULL,			  ERR_ATTACHMENT_UNSUPPORTED, false},
- /* Who asks. */
-	{ANYBODY,    0,   0,
-	 "invalid_api_key|authentication_error|API_KEY_INVALID|UNAUTHENTICATED|"
-	 "api_key_expired|API_KEY_EXPIRED",							       NULL,			     NULL,			  ERR_API_KEY,                false},
-	{ANYBODY,    401, 401, NULL,								      NULL,                             NULL,                          ERR_API_KEY,                true },
-	{ANYBODY,    0,   0,   "permission_error|PERMISSION_DENIED|unsupported_country_region_territory",
-	 NULL,															      NULL,			  ERR_PERMISSION,             false},
-	{ANYBODY,    403, 403, NULL,								      NULL,                             NULL,                          ERR_PERMISSION,             true },
-	{ANYBODY,    0,   0,
-	 "model_not_found|DeploymentNotFound|unknown_model|invalid_model|not_found_error|"
-	 "NOT_FOUND",										     NULL,			     NULL,			  ERR_MODEL_NOT_FOUND,        false},
-	{ANYBODY,    404, 404, NULL,								      NULL,                             NULL,                          ERR_MODEL_NOT_FOUND,        true },
-	{ANYBODY,    410, 410, NULL,								      NULL,                             NULL,                          ERR_MODEL_NOT_FOUND,        true },
- /* What may work later. */
-	{ANYBODY,    0,   0,   "timeout_error|DEADLINE_EXCEEDED",                                         NULL,                             NULL,                          ERR_TIMEOUT,                false},
-	{ANYBODY,    408, 408, NULL,								      NULL,                             NULL,                          ERR_TIMEOUT,                true },
-	{ANYBODY,    504, 504, NULL,								      NULL,                             NULL,                          ERR_TIMEOUT,                true },
-	{ANYBODY,    0,   0,   "request_too_large",						       NULL,                             NULL,                          ERR_REQUEST_TOO_LARGE,      false},
-	{ANYBODY,    413, 413, NULL,								      NULL,                             NULL,                          ERR_REQUEST_TOO_LARGE,      true },
-	{ANYBODY,    0,   0,
-	 "rate_limit_error|rate_limit_exceeded|slow_down|rate_limited|RESOURCE_EXHAUSTED|"
-	 "ramp_limit_exceeded|RateLimitReached|too_many_requests",					NULL,			     NULL,			  ERR_RATE_LIMIT,             false},
-	{ANYBODY,    429, 429, NULL,								      NULL,                             NULL,                          ERR_RATE_LIMIT,             true },
-	{ANYBODY,    0,   0,
-	 "server_is_overloaded|overloaded_error|service_unavailable_error|unavailable_error|"
-	 "UNAVAILABLE|api_error|server_error|INTERNAL|conflict_error|CANCELLED|ABORTED",		  NULL,			     NULL,			  ERR_UNAVAILABLE,            false},
-	{ANYBODY,    409, 409, NULL,								      NULL,                             NULL,                          ERR_UNAVAILABLE,            true },
-	{ANYBODY,    499, 599, NULL,								      NULL,                             NULL,                          ERR_UNAVAILABLE,            true },
-	{ANYBODY,    300, 498, NULL,								      NULL,                             NULL,                          ERR_INVALID_REQUEST,        true },
-	{ANYBODY,    0,   0,
-	 "invalid_request_error|INVALID_ARGUMENT|unsupported_parameter|unsupported_value|"
-	 "invalid_value|missing_required_parameter|unknown_parameter",				    NULL,			     NULL,			  ERR_INVALID_REQUEST,        false},
-	{ANYBODY,    0,   0,   NULL,								      NULL,                             NULL,                          ERR_UNAVAILABLE,            false},
+	/* No money: trying again is of no use until somebody pays. */
+	{.names = "insufficient_quota|credit_balance_exhausted|billing_not_active|"
+		"billing_hard_limit_reached|organization_spend_limit_exceeded|"
+		"project_spend_limit_exceeded|organization_usage_limit_exceeded|billing_error|"
+		"enforced_spend_limit_reached|contract_spend_limit_reached|organization_on_hold",
+	 .code = ERR_QUOTA},
+	{.from = 402, .to = 402, .code = ERR_QUOTA, .named_only = true},
+	{.from = 400, .to = 429,
+	 .texts = "credit balance is too low|spend limit|spending limit|specified api usage limits",
+	 .code = ERR_QUOTA},
+	{.who = NOT_GOOGLE, .from = 400, .to = 429, .texts = "exceeded your current quota",
+	 .code = ERR_QUOTA},
+	{.who = GOOGLE, .names = "quota_per_day|quota_zero", .code = ERR_QUOTA},
+	{.who = GOOGLE, .from = 429, .to = 429, .texts = "limit: 0,|limit: 0\n|limit: 0 ",
+	 .code = ERR_QUOTA},
+	{.who = GOOGLE, .from = 400, .to = 400, .names = "FAILED_PRECONDITION", .texts = "billing",
+	 .code = ERR_QUOTA},
+	{.who = GOOGLE, .from = 400, .to = 400, .names = "FAILED_PRECONDITION",
+	 .code = ERR_PERMISSION},
+	/* Too long, or so large that the limit will never admit it. */
+	{.names = "request_above_limit", .code = ERR_REQUEST_TOO_LARGE},
+	{.from = 429, .to = 429, .texts = "request too large for", .code = ERR_REQUEST_TOO_LARGE},
+	{.names = "context_length_exceeded|exceed_context_size_error|string_above_max_length|"
+		"model_context_window_exceeded",
+	 .code = ERR_CONTEXT_LENGTH},
+	{.from = 400, .to = 422,
+	 .texts = "maximum context length|context length|context window|prompt is too long|"
+		"prompt too long|input is too long|input token count|"
+		"exceeds the maximum number of tokens|exceeds the available context size|"
+		"input length and `max_tokens` exceed|reduce the length of the messages|too many tokens",
+	 .but = "rate limit|quota|per minute", .code = ERR_CONTEXT_LENGTH},
+	/* What was asked is not answered. */
+	{.names = "content_filter|content_policy_violation|moderation_blocked|invalid_prompt|"
+		"bio_policy|misalignment_policy_violation|image_content_policy_violation|"
+		"content_moderation|invalid_prompts|ResponsibleAIPolicyViolation",
+	 .code = ERR_CONTENT_FILTERED},
+	{.names = "invalid_image|invalid_image_format|invalid_base64_image|invalid_image_url|"
+		"image_too_large|image_too_small|image_parse_error|image_file_too_large|"
+		"unsupported_image_media_type|empty_image_file|failed_to_download_image|"
+		"image_file_not_found|invalid_image_mode",
+	 .code = ERR_ATTACHMENT_UNSUPPORTED},
+	{.from = 400, .to = 400,
+	 .texts = "could not process image|image does not match the provided media type|"
+		"image exceeds|image dimensions exceed|unable to process input image|"
+		"provided image is not valid",
+	 .code = ERR_ATTACHMENT_UNSUPPORTED},
+	/* Who asks. */
+	{.names = "invalid_api_key|authentication_error|API_KEY_INVALID|UNAUTHENTICATED|"
+		"api_key_expired|API_KEY_EXPIRED",
+	 .code = ERR_API_KEY},
+	{.from = 401, .to = 401, .code = ERR_API_KEY, .named_only = true},
+	{.names = "permission_error|PERMISSION_DENIED|unsupported_country_region_territory",
+	 .code = ERR_PERMISSION},
+	{.from = 403, .to = 403, .code = ERR_PERMISSION, .named_only = true},
+	{.names = "model_not_found|DeploymentNotFound|unknown_model|invalid_model|"
+		"not_found_error|NOT_FOUND",
+	 .code = ERR_MODEL_NOT_FOUND},
+	{.from = 404, .to = 404, .code = ERR_MODEL_NOT_FOUND, .named_only = true},
+	{.from = 410, .to = 410, .code = ERR_MODEL_NOT_FOUND, .named_only = true},
+	/* What may work later. */
+	{.names = "timeout_error|DEADLINE_EXCEEDED", .code = ERR_TIMEOUT},
+	{.from = 408, .to = 408, .code = ERR_TIMEOUT, .named_only = true},
+	{.from = 504, .to = 504, .code = ERR_TIMEOUT, .named_only = true},
+	{.names = "request_too_large", .code = ERR_REQUEST_TOO_LARGE},
+	{.from = 413, .to = 413, .code = ERR_REQUEST_TOO_LARGE, .named_only = true},
+	{.names = "rate_limit_error|rate_limit_exceeded|slow_down|rate_limited|"
+		"RESOURCE_EXHAUSTED|ramp_limit_exceeded|RateLimitReached|too_many_requests",
+	 .code = ERR_RATE_LIMIT},
+	{.from = 429, .to = 429, .code = ERR_RATE_LIMIT, .named_only = true},
+	{.names = "server_is_overloaded|overloaded_error|service_unavailable_error|"
+		"unavailable_error|UNAVAILABLE|api_error|server_error|INTERNAL|conflict_error|"
+		"CANCELLED|ABORTED",
+	 .code = ERR_UNAVAILABLE},
+	{.from = 409, .to = 409, .code = ERR_UNAVAILABLE, .named_only = true},
+	{.from = 499, .to = 599, .code = ERR_UNAVAILABLE, .named_only = true},
+	{.from = 300, .to = 498, .code = ERR_INVALID_REQUEST, .named_only = true},
+	{.names = "invalid_request_error|INVALID_ARGUMENT|unsupported_parameter|"
+		"unsupported_value|invalid_value|missing_required_parameter|unknown_parameter",
+	 .code = ERR_INVALID_REQUEST},
+	{.code = ERR_UNAVAILABLE},
 };
+/* clang-format on */
 
 /* ---- gathering the facts ---- */
 

@@ -509,26 +509,26 @@ static enum task_next closed(struct task *t)
 	return task_end(t);
 }
 
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "id",					  .types = OPTION_TEXT, .help = "of a batch that goes on"},
-	{.name = "collection",                    .types = OPTION_TEXT, .help = "whose items"},
-	{.name = "filter",				  .types = OPTION_OBJECT, .help = "which of them; default: all"},
-	{.name = "flow",
-	 .types = OPTION_ANY,
+	{.name = "id", .types = OPTION_TEXT, .help = "of a batch that goes on"},
+	{.name = "collection", .types = OPTION_TEXT, .help = "whose items"},
+	{.name = "filter", .types = OPTION_OBJECT, .help = "which of them; default: all"},
+	{.name = "flow", .types = OPTION_ANY,
 	 .help = "id, name, flow object or list of operations"},
-	{.name = "fields",				      .types = OPTION_ARRAY, .help = "what is read of each; default: *"},
-	{.name = "limit",                .types = OPTION_NUMBER, .help = "items at most"},
-	{.name = "budget",					.types = OPTION_NUMBER | OPTION_OBJECT, .help = "US dollars at most"},
+	{.name = "fields", .types = OPTION_ARRAY, .help = "what is read of each; default: *"},
+	{.name = "limit", .types = OPTION_NUMBER, .help = "items at most"},
+	{.name = "budget", .types = OPTION_NUMBER | OPTION_OBJECT, .help = "US dollars at most"},
 	{.name = "concurrency", .types = OPTION_NUMBER, .help = "items at a time; at most 500"},
-	{.name = "name",				      .types = OPTION_TEXT, .help = "for lists"},
-	{.name = "onlyChanged",           .types = OPTION_BOOL, .help = "not where the question is the same"},
-	{.name = "ifUnchanged",				       .types = OPTION_BOOL, .help = "a newer change wins: CONFLICT"},
-	{.name = "notify",			      .types = OPTION_TEXT, .help = "user to tell at the end"},
-	{.name = "input",
-	 .types = OPTION_BOOL,
+	{.name = "name", .types = OPTION_TEXT, .help = "for lists"},
+	{.name = "onlyChanged", .types = OPTION_BOOL, .help = "not where the question is the same"},
+	{.name = "ifUnchanged", .types = OPTION_BOOL, .help = "a newer change wins: CONFLICT"},
+	{.name = "notify", .types = OPTION_TEXT, .help = "user to tell at the end"},
+	{.name = "input", .types = OPTION_BOOL,
 	 .help = "rows that `batch create --input` has sent"},
-	{.name = NULL			},
+	{.name = NULL},
 };
+/* clang-format on */
 
 const struct operation operation_batch = {
 	.type = "batch",

@@ -21,13 +21,15 @@ static const struct cli_command *const commands[] = {
 
 enum { HELP, JSON, ENV_FILE, VERSION };
 
+/* clang-format off */
 static const struct cli_option shared_options[] = {
-	[HELP] = {"help",			   NULL, "show this"},
-	[JSON] = {"json",                     NULL, "print JSON instead of a table"},
-	[ENV_FILE] = {"env-file",                           "FILE", "read variables from FILE instead of ./.env"},
+	[HELP] = {"help", NULL, "show this"},
+	[JSON] = {"json", NULL, "print JSON instead of a table"},
+	[ENV_FILE] = {"env-file", "FILE", "read variables from FILE instead of ./.env"},
 	[VERSION] = {"version", NULL, "print the version"},
-	{0		      },
+	{0},
 };
+/* clang-format on */
 
 /* ---- help ---- */
 

@@ -10,10 +10,12 @@
 enum { MARKDOWN };
 enum { OUTPUT_MAX = 1024 * 1024 };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[MARKDOWN] = {"markdown",					 NULL, "the table of all variables as the README has it"},
+	[MARKDOWN] = {"markdown", NULL, "the table of all variables as the README has it"},
 	{0},
 };
+/* clang-format on */
 
 const struct config *cli_config_load(const struct cli *cli, struct arena *a)
 {

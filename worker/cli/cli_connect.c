@@ -32,22 +32,24 @@ enum {
 	DRY_RUN
 };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[COLLECTIONS] = {"collections",						  "a,b", "what the worker reads and updates"},
-	[FIELDS] = {"fields",                           "a:x,y;b:z",
-			 "update these fields only (Directus 11, or 12 with a licence)"},
-	[CREATE] = {"create",						       NULL, "also create items there"},
+	[COLLECTIONS] = {"collections", "a,b", "what the worker reads and updates"},
+	[FIELDS] = {"fields", "a:x,y;b:z",
+		"update these fields only (Directus 11, or 12 with a licence)"},
+	[CREATE] = {"create", NULL, "also create items there"},
 	[DELETE] = {"delete", NULL, "also delete items there"},
-	[FILES] = {"files",						       NULL, "read files, for attachments and images"},
-	[NOTIFICATIONS] = {"notifications",                                     NULL, "create notifications"},
-	[NAME] = {"name",						       "NAME", "of policy, role and user; default flow-worker"},
-	[TOKEN_FILE] = {"token-file",                                     "FILE",
-			 "holds an administrator's token; - is standard input"},
-	[NEW_TOKEN] = {"new-token",							NULL, "replace the worker's token"},
-	[WRITE] = {"write",                      "FILE", "put the variables into FILE, such as .env"},
-	[DRY_RUN] = {"dry-run",						NULL, "say what would be done, change nothing"},
-	{0				       },
+	[FILES] = {"files", NULL, "read files, for attachments and images"},
+	[NOTIFICATIONS] = {"notifications", NULL, "create notifications"},
+	[NAME] = {"name", "NAME", "of policy, role and user; default flow-worker"},
+	[TOKEN_FILE] = {"token-file", "FILE",
+		"holds an administrator's token; - is standard input"},
+	[NEW_TOKEN] = {"new-token", NULL, "replace the worker's token"},
+	[WRITE] = {"write", "FILE", "put the variables into FILE, such as .env"},
+	[DRY_RUN] = {"dry-run", NULL, "say what would be done, change nothing"},
+	{0},
 };
+/* clang-format on */
 
 enum { TOKEN_MAX = 4096, ENV_LINES = 4 };
 

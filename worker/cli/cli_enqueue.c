@@ -26,23 +26,25 @@ enum {
 	BATCH
 };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[FLOW] = {"flow",						   "FILE", "the flow of this file; the job may then be left out"},
-	[TRIGGER] = {"trigger",   "FILE", "what becomes $trigger"},
-	[WAIT] = {"wait",						"SECONDS", "wait for the result and print it"},
-	[ID] = {"id",				 "TEXT", "the job's own name; the same again does not run again"},
-	[TENANT] = {"tenant",						   "NAME", "the unit of fairness; default: flow, collection, -"},
-	[LANE] = {"lane",                      "0|1|2", "0 interactive, 1 normal (default), 2 bulk"},
-	[RUN_AT] = {"run-at",						     "MS", "not before this moment (milliseconds since 1970)"},
+	[FLOW] = {"flow", "FILE", "the flow of this file; the job may then be left out"},
+	[TRIGGER] = {"trigger", "FILE", "what becomes $trigger"},
+	[WAIT] = {"wait", "SECONDS", "wait for the result and print it"},
+	[ID] = {"id", "TEXT", "the job's own name; the same again does not run again"},
+	[TENANT] = {"tenant", "NAME", "the unit of fairness; default: flow, collection, -"},
+	[LANE] = {"lane", "0|1|2", "0 interactive, 1 normal (default), 2 bulk"},
+	[RUN_AT] = {"run-at", "MS", "not before this moment (milliseconds since 1970)"},
 	[DEDUP] = {"dedup", "KEY", "one waiting job for each key"},
-	[DEDUP_MODE] = {"dedup-mode",						 "MODE",
-                  "keep (default): the first one; latest: the newest one"},
-	[DEDUP_TTL] = {"dedup-ttl",    "MS", "how long the key is held at most"},
-	[REPLY_TO] = {"reply-to",						   "STREAM", "where the end is told; same hash tag as the queue"},
-	[MAX] = {"max",             "N", "how many lost leases and outages the job outlives; default 10"},
-	[BATCH] = {"batch",						 "ID", "the batch it is counted in"},
-	{0     },
+	[DEDUP_MODE] = {"dedup-mode", "MODE",
+		"keep (default): the first one; latest: the newest one"},
+	[DEDUP_TTL] = {"dedup-ttl", "MS", "how long the key is held at most"},
+	[REPLY_TO] = {"reply-to", "STREAM", "where the end is told; same hash tag as the queue"},
+	[MAX] = {"max", "N", "how many lost leases and outages the job outlives; default 10"},
+	[BATCH] = {"batch", "ID", "the batch it is counted in"},
+	{0},
 };
+/* clang-format on */
 
 /* Options that are fields of the entry, and their names there. */
 static const struct {

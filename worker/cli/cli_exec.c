@@ -18,13 +18,15 @@
 
 enum { FLOW, TRIGGER, FLOWS, DRY_RUN };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[FLOW] = {"flow",						     "FILE", "run the flow of this file; the job may then be left out"},
+	[FLOW] = {"flow", "FILE", "run the flow of this file; the job may then be left out"},
 	[TRIGGER] = {"trigger", "FILE", "what becomes $trigger"},
-	[FLOWS] = {"flows",						  "FILE", "flows to find by id or name here, not in Directus"},
-	[DRY_RUN] = {"dry-run",				   NULL, "call no provider and write nothing: show the requests"},
-	{0						   },
+	[FLOWS] = {"flows", "FILE", "flows to find by id or name here, not in Directus"},
+	[DRY_RUN] = {"dry-run", NULL, "call no provider and write nothing: show the requests"},
+	{0},
 };
+/* clang-format on */
 
 /* ---- the run ---- */
 

@@ -14,11 +14,13 @@
 
 enum { INACTIVE, NAME };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[INACTIVE] = {"inactive",                             NULL, "import: the flow is not switched on"},
+	[INACTIVE] = {"inactive", NULL, "import: the flow is not switched on"},
 	[NAME] = {"name", "TEXT", "import: what it is called; default: the name in the file"},
-	{0				},
+	{0},
 };
+/* clang-format on */
 
 /* Of the Studio's canvas, in its own units. */
 enum { FIRST_X = 19, FIRST_Y = 1, STEP_X = 18, STEP_Y = 16 };

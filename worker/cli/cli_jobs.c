@@ -13,20 +13,22 @@
 
 enum { STATE, ITEM, CODE, BATCH, TENANT, ROUTE, LIMIT, FRESH, DRY_RUN };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[STATE] = {"state",								"STATE",
-		   "ready, active, delayed, parked, ambiguous, next, dead or quarantined"},
+	[STATE] = {"state", "STATE",
+		"ready, active, delayed, parked, ambiguous, next, dead or quarantined"},
 	[ITEM] = {"item", "TEXT", "jobs about an item: \"articles:12\", or a part of it"},
-	[CODE] = {"code",								 "CODE", "jobs that ended with this error"},
-	[BATCH] = {"batch",                "ID", "jobs of a batch"},
-	[TENANT] = {"tenant",								 "NAME", "jobs of a tenant; with pause and resume: only these"},
-	[ROUTE] = {"route",				     "ROUTE", "with pause and resume: only this provider/model"},
-	[LIMIT] = {"limit",								"N", "how many at most; default 50 for list, 20000 else"},
-	[FRESH] = {"fresh",						     NULL,
-		   "with retry: forget finished steps and answers; they are paid again"},
-	[DRY_RUN] = {"dry-run",							       NULL, "with retry, cancel and purge: only say which jobs"},
-	{0		},
+	[CODE] = {"code", "CODE", "jobs that ended with this error"},
+	[BATCH] = {"batch", "ID", "jobs of a batch"},
+	[TENANT] = {"tenant", "NAME", "jobs of a tenant; with pause and resume: only these"},
+	[ROUTE] = {"route", "ROUTE", "with pause and resume: only this provider/model"},
+	[LIMIT] = {"limit", "N", "how many at most; default 50 for list, 20000 else"},
+	[FRESH] = {"fresh", NULL,
+		"with retry: forget finished steps and answers; they are paid again"},
+	[DRY_RUN] = {"dry-run", NULL, "with retry, cancel and purge: only say which jobs"},
+	{0},
 };
+/* clang-format on */
 
 /* As list.lua gives them. */
 enum row {

@@ -11,10 +11,12 @@
 
 enum { ALL };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[ALL] = {"all",						   NULL, "also the models of providers that are not configured"},
+	[ALL] = {"all", NULL, "also the models of providers that are not configured"},
 	{0},
 };
+/* clang-format on */
 
 struct view {
 	const struct cli *cli;

@@ -5,12 +5,14 @@
 
 enum { TEMPLATE, DATA };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[TEMPLATE] = {"template",						"FILE",
-		      "a JSON value with templates in it; - for standard input"},
+	[TEMPLATE] = {"template", "FILE",
+		"a JSON value with templates in it; - for standard input"},
 	[DATA] = {"data", "FILE", "the data chain: an object with $trigger, $last, …"},
-	{0						   },
+	{0},
 };
+/* clang-format on */
 
 static int render(struct cli *cli, struct arena *a)
 {

@@ -14,13 +14,15 @@
 
 enum { COSTS, DAYS, READY };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[COSTS] = {"costs",						    NULL, "what each model and each flow has used and cost, by day"},
+	[COSTS] = {"costs", NULL, "what each model and each flow has used and cost, by day"},
 	[DAYS] = {"days", "N", "with --costs: how many days, today included; default 1"},
-	[READY] = {"ready",						     NULL,
-		   "only whether the worker at WORKER_HTTP_ADDRESS takes jobs; exit status 1: no"},
-	{0 },
+	[READY] = {"ready", NULL,
+		"only whether the worker at WORKER_HTTP_ADDRESS takes jobs; exit status 1: no"},
+	{0},
 };
+/* clang-format on */
 
 /* As report.lua gives them. */
 enum report {

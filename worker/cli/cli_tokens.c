@@ -16,13 +16,15 @@
 
 enum { MODEL, STEP };
 
+/* clang-format off */
 static const struct cli_option options[] = {
-	[MODEL] = {"model",						    "PROVIDER:MODEL",
-		   "count as this model does; otherwise all ways of counting"},
+	[MODEL] = {"model", "PROVIDER:MODEL",
+		"count as this model does; otherwise all ways of counting"},
 	[STEP] = {"step", "[FLOW#]KEY",
-		   "as past calls of this step to the model have shown; needs Redis"},
-	{0						    },
+		"as past calls of this step to the model have shown; needs Redis"},
+	{0},
 };
+/* clang-format on */
 
 static const char *method_words(const struct model *m)
 {

@@ -21,7 +21,7 @@ def fairness(parts, s, t):
     for worker in parts.workers:
         parts.end_worker(worker)
     simulator.reset()
-    simulator.set(delay=100)  # always the same: what differs is the wait
+    simulator.set(delay=s.delay)  # always the same: what differs is the wait
     behind(parts, s, t, redis, simulator)
 
 

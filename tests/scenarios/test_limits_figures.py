@@ -58,7 +58,7 @@ def test_a_budget_holds_and_the_books_are_true(start_simulator, start_worker, qu
         def sleeping():
             return {score for _, score in queue.client.zrange(f"{queue.prefix}thr", 0, -1, withscores=True)}
 
-        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") == 3 and min(sleeping()) > time.time() * 1000 + 3600000,
+        wait_for(lambda: queue.client.zcard(f"{queue.prefix}thr") == 3 and min(sleeping(), default=0) > time.time() * 1000 + 3600000,
                  "all that is left waits for the next month", 60)
         ends = sleeping()
         (line,) = [x for x in flow_worker("limits", "--json", AI_LIMITS=limits).json if x["limit"] == "budgetUsd"]

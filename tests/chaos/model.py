@@ -23,8 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from model_digest import FAR_MS, digest  # noqa: E402
 from model_graph import Graph  # noqa: E402
 from model_store import PREFIX, Caller, Store  # noqa: E402
-from model_rules import Broken, check, check_end, must  # noqa: E402
-from model_worker import LEASE_MS, Moves, Worker  # noqa: E402
+from model_rules import Broken, check, check_end, is_good, must  # noqa: E402
+from model_worker import CALL_MS, LEASE_MS, WAIT_MS, Moves, Worker  # noqa: E402
 
 BEGIN_MS = 1_800_000_000_000
 TOO_LONG = 1000  # moves of one path
@@ -68,6 +68,8 @@ class Ghost:
         self.writes = {}       # job -> contents
         self.results = {}
         self.redriven, self.was_read, self.started = 0, False, o.workers
+        self.under_way = {}    # job -> {permit: when it was given}: calls that nobody has told the end of
+        self.latest, self.patience_ms = o.latest, min(CALL_MS, WAIT_MS)
         self.left = {"crash": o.crashes, "lost": o.lost, "wait": o.waits, "fail": o.failures, "cancel": o.cancels}
         self.left_of_all = sum(self.left.values()) if o.faults is None else o.faults
         self.left["retry"] = 1 if o.hold else 0
@@ -173,9 +175,7 @@ class Model:
         return None
 
     def is_good(self, keys, lease):
-        j = keys.get("j:" + lease.id, {})
-        return (j.get("fence"), j.get("state"), "cancel" in j) == (str(lease.fence), "active", False) and (
-            keys["lse"].get(lease.id, 0) > self.state.clock)
+        return is_good(keys, lease, self.state.clock) and "cancel" not in keys["j:" + lease.id]
 
     def is_due(self, keys):
         return any(end <= self.state.clock for name in ("lse", "px") for end in keys.get(name, {}).values())
@@ -243,6 +243,9 @@ class Model:
         """Another comes in its place. Of the calls that had just begun some may not have got as far as the provider."""
         ghost, old = self.state.ghost, self.state.workers[w]
         ghost.carried = [(id, permit) for id, permit in ghost.carried if permit not in unsent]
+        for permit in unsent:
+            for calls in ghost.under_way.values():
+                calls.pop(permit, None)
         ghost.started += 1
         ghost.spend("crash")
         self.state.workers[w] = Worker(f"W{ghost.started}", old.room)

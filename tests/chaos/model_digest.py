@@ -117,6 +117,9 @@ def of_ghost(state, keys):
     asked = {id for id, _ in ghost.carried}
     for id in state.jobs:
         yield f"{id} asked {id in asked}, has {id in ghost.won}"
+        ends = {permit: at + ghost.patience_ms - state.clock for permit, at in ghost.under_way.get(id, {}).items()}
+        if any(end > 0 for end in ends.values()):
+            yield f"{id} under way {sorted(call for call in ends.items() if call[1] > 0)}"
         if "j:" + id in keys:  # else nobody may write any more, and nothing is kept that could change
             yield f"{id} won {ghost.won.get(id)}, wrote {sorted(ghost.writes.get(id, ()))}, result {id in ghost.results}"
 

@@ -54,7 +54,8 @@ def check_job(keys, id, found):
         must("s:" + id not in keys and "b:" + id not in keys, f"job {id} has ended, and texts of it are left")
 
 
-def check_permits(keys, ghost):
+def check_permits(keys, state):
+    ghost = state.ghost
     permits = {name[2:]: p for name, p in keys.items() if name.startswith("p:")}
     living = {name for name, p in permits.items() if "reaped" not in p}
     must(living == set(keys.get("px", {})), f"permits {sorted(living)}, but {sorted(keys.get('px', {}))} have an end")
@@ -62,10 +63,33 @@ def check_permits(keys, ghost):
         if name.startswith("cs:"):
             must(set(holders) <= living, f"slots of {name[3:]} are held by {sorted(set(holders) - living)}, which are over")
             must(len(holders) <= ghost.slots, f"{len(holders)} slots of {name[3:]} are taken, there are {ghost.slots}")
+    for w in state.workers:
+        for lease in w.leases:
+            is_asking = lease.stage in ("send", "settle", "give_back") and is_good(keys, lease, state.clock)
+            must(not is_asking or "reaped" not in permits.get(lease.permit, ()),
+                 f"{w.name} lives and asks for job {lease.id}; permit {lease.permit} was taken from it")
     money = keys.get("bud:*:total", {})
     reserved, spent = number(money, "r"), number(money, "s") + number(money, "u")
     must(reserved == ghost.price * len(living), f"{reserved} are reserved for {len(living)} permits")
     must(spent + reserved >= ghost.price * len(ghost.carried), f"{spent} + {reserved} cover not {len(ghost.carried)} calls")
+
+
+def is_good(keys, lease, now):
+    j = keys.get("j:" + lease.id, {})
+    return (j.get("fence"), j.get("state")) == (str(lease.fence), "active") and keys.get("lse", {}).get(lease.id, 0) > now
+
+
+def check_admitted(keys, ghost, id, permit, now):
+    """Who is let through has a slot; and nobody asks again while the first call may still be on the wire."""
+    must(any(permit in holders for name, holders in keys.items() if name.startswith("cs:")), f"permit {permit} has no slot")
+    for other, at in ghost.under_way.get(id, {}).items():
+        must(now >= at + ghost.patience_ms, f"job {id} asks with {permit} {now - at} ms after {other}, which may be under way")
+
+
+def check_dedup(keys, state):
+    """Of the jobs with one dedup key one is alive, and one comes after it."""
+    alive = [id for id in state.jobs if keys.get("j:" + id, {"state": "done"})["state"] not in (*ENDED, "next")]
+    must(len(alive) <= 1, f"jobs {alive} have one dedup key, and both are alive")
 
 
 def check_counts(keys, ghost):
@@ -110,7 +134,9 @@ def check(keys, state):
     places = places_of(keys)
     for id in state.jobs:
         check_job(keys, id, places[id])
-    check_permits(keys, state.ghost)
+    check_permits(keys, state)
+    if state.ghost.latest:
+        check_dedup(keys, state)
     check_counts(keys, state.ghost)
     check_answers(keys, state.ghost)
     check_leases(keys, state)

@@ -11,7 +11,7 @@ import json
 
 from queue_scripts import Job
 
-from model_rules import must, winners
+from model_rules import check_admitted, must, winners
 
 STEP, ROUTE, SLOT = "ask", "openai/gpt", "openai"
 LEASE_MS, WAIT_MS, CALL_MS, MARGIN_MS = 15000, 30000, 60000, 1000
@@ -169,9 +169,13 @@ class Moves:
             must((j.get("fence"), j.get("state")) == (str(lease.fence), "active"),
                  f"a step of job {lease.id} is stored with fence {lease.fence}, it is {j.get('state')} with {j.get('fence')}")
         if lease.stage == "permit" and reply[0] == 1 and lease.permit not in ghost.permits_named:
+            check_admitted(keys, ghost, lease.id, lease.permit, self.state.clock)
+            ghost.under_way.setdefault(lease.id, {})[lease.permit] = self.state.clock
             ghost.permits_named.add(lease.permit)
             ghost.permits.append((lease.id, lease.permit))
             must(lease.id not in ghost.won, f"job {lease.id} may ask again although its answer is stored")
+        if lease.stage in ("settle", "give_back"):
+            ghost.under_way.get(lease.id, {}).pop(lease.permit, None)
         if lease.stage == "settle" and lease.outcome == "answer" and j:
             won = winners(keys.get("s:" + lease.id, {}))
             must(won, f"an answer to job {lease.id} was paid for, and is thrown away")

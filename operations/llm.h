@@ -5,11 +5,12 @@
  *	  │                  └──── rest (backoff) ◄──────┤ may help, attempts left
  *	  └───────── the next model of `fallback` ◄──────┘ attempts are used up, or no such model
  *
- * One llm_call is one answer. What it costs goes through op->journal: a call is admitted and written
- * down before it is sent, its answer stored before anybody sees it, and an answer that is stored
- * already is taken in place of a call; with `cache_ms` also one that another job was given. A wait of more than LLM_REST_MAX_MS does not hold the job's
- * slot: the call ends with ERR_PARKED, op->park_until_ms and op->note are set, and the same call,
- * started again, goes on with the attempts that are left. */
+ * One llm_call is one answer. What it costs goes through op->journal: a call is admitted and
+ * written down before it is sent, its answer stored before anybody sees it, and an answer that is
+ * stored already is taken in place of a call; with `cache_ms` also one that another job was given.
+ * A wait of more than LLM_REST_MAX_MS does not hold the job's slot: the call ends with ERR_PARKED,
+ * op->park_until_ms and op->note are set, and the same call, started again, goes on with the
+ * attempts that are left. */
 #ifndef OPERATIONS_LLM_H
 #define OPERATIONS_LLM_H
 

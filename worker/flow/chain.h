@@ -6,8 +6,8 @@
  *	<key>                           what each operation has left
  *	$now $job                       ours: the time of this step, {id, attempt}
  *
- * The first three and the keys are Directus' own. The chain holds second nodes over values that the arena owns; the values are
- * not changed any more. */
+ * All but the last line are Directus' own. The chain holds second nodes over values that the arena
+ * owns; the values are not changed any more. */
 #ifndef WORKER_FLOW_CHAIN_H
 #define WORKER_FLOW_CHAIN_H
 

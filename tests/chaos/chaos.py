@@ -266,7 +266,7 @@ def tell_unended(rig, ids):
     client = rig.client()
     for id in rig.unended(ids)[:5]:
         print(id, client.hgetall(f"{PREFIX}j:{id}"), client.hkeys(f"{PREFIX}s:{id}"),
-              {key: client.zscore(PREFIX + key, id) for key in ("lse", "dly", "dead", "quar")}, file=sys.stderr)
+              {key: client.zscore(PREFIX + key, id) for key in ("dly", "dead", "quar")}, file=sys.stderr)
     for key in ("rdy", "thr", "dly", "lse"):
         print(key, client.zrange(PREFIX + key, 0, 20, withscores=True), file=sys.stderr)
     print("door", client.xlen(PREFIX + "in"), client.xinfo_groups(PREFIX + "in"), file=sys.stderr)

@@ -8,7 +8,7 @@ fences of a job only the order counts; the worker's name within that of a permit
 import hashlib
 import re
 
-LEFT_OUT = {"n", "wrk", "scp", "seq", "vt", "fin", "slow", "v", "in-group", "kept", "in"}
+LEFT_OUT = {"n", "wrk", "scp", "seq", "vt", "fin", "slow", "v", "in-group", "kept", "in", "tr"}
 LEFT_OUT_KINDS = {"m", "use", "w", "rl", "cl", "j"}  # j and cl: told with jobs and workers
 TIMES = {"lse", "dly", "thr", "px", "cs"}
 JOB_LEFT_OUT = {"filed", "claimed", "ended", "nano", "bytes", "seq"}

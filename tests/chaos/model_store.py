@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scenarios"))
 
-from queue_scripts import PREFIX, Queue, Server  # noqa: E402
+from queue_scripts import LONG, PREFIX, Queue, Server  # noqa: E402
 
 from model_rules import Broken  # noqa: E402
 
@@ -19,8 +19,11 @@ UNCHANGED = 10 ** 13  # a time to live that means: it has one, and it was not se
 TAKE = """
 -- With: calls
 local function permit(name)
-  local p = permit_read(name) -- calls.lua
-  local flat = {'job', p.job, 'slots', table.concat(p.slots, ' ')}
+  local p, slots = permit_read(name), {} -- calls.lua
+  for i = TAKEN, #p, 5 do
+    slots[#slots + 1] = p[i] == 'slot' and p[i + 1] or nil
+  end
+  local flat = {'job', p.job, 'slots', table.concat(slots, ' ')}
   if p.reaped then
     flat[#flat + 1], flat[#flat + 2] = 'reaped', '1'
   end
@@ -31,7 +34,7 @@ local all, dumps = {}, {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
   local value
-  if key:find(':use:', 1, true) or key:find(':rl:', 1, true) then value = '' -- packed, and of no consequence
+  if key:find(':use:', 1, true) or key:find(':rl:', 1, true) or key:find(':tr', 1, true) then value = '' -- packed, and of no consequence
   elseif key:find(':p:', 1, true) then value = permit(key:match(':p:(.*)$')); kind = 'hash'
   elseif kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -155,7 +158,7 @@ class Store:
                 ends[name] = before.ends[name] if unchanged else self.clock + round(ttl / 1000) * 1000
             if name in LEFT_OUT:
                 continue
-            keys[name] = pairs(value) if kind == "hash" and value else {m: float(s) for m, s in pairs(value).items()} \
+            keys[name] = pairs(value) if kind == "hash" and value else {m.removesuffix(LONG): float(s) for m, s in pairs(value).items()} \
                 if kind == "zset" else sorted(value) if kind == "set" else value
         return Snapshot(blob, keys, ends)
 

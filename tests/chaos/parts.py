@@ -13,7 +13,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / folder) for folder in ("
 from fake_directus import FakeDirectus  # noqa: E402
 from processes import wait_for  # noqa: E402
 from proxy import Proxy  # noqa: E402, F401
-from queue_scripts import Queue as Scripts  # noqa: E402, F401
+from queue_scripts import LONG, Queue as Scripts  # noqa: E402, F401
 from redis_server import RedisServer  # noqa: E402, F401
 from simulator import Simulator  # noqa: E402, F401
 from worker import Queue, Worker, environment  # noqa: E402, F401
@@ -114,8 +114,8 @@ def states(results):
 def claims(client):
     """Of the jobs that run: (when claimed, ms; owner)."""
     pipe = client.pipeline(transaction=False)
-    for id in client.zrange(PREFIX + "lse", 0, -1):
-        pipe.hmget(f"{PREFIX}j:{id}", "claimed", "owner")
+    for member in client.zrange(PREFIX + "lse", 0, -1):
+        pipe.hmget(f"{PREFIX}j:{member.removesuffix(LONG)}", "claimed", "owner")
     return [(int(claimed), owner) for claimed, owner in pipe.execute() if claimed and owner]
 
 

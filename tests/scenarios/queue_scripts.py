@@ -12,6 +12,7 @@ import redis
 
 LUA = pathlib.Path(__file__).resolve().parents[2] / "worker" / "queue" / "lua"
 PREFIX = "{flow-worker}:"
+LONG = "|".ljust(64)  # behind the members of lse, px and cs: lib.lua
 
 
 class Server:
@@ -165,7 +166,7 @@ class Job:
         flat = []
         for rule in rules:
             rule = list(rule) + ["", 0, "park"][len(rule) - 4:]
-            flat += rule
+            flat += rule[:3] if rule[1] == "concurrency" else rule if rule[1] in ("budget", "soft") else rule[:5]
         reply = self.q.call("permit", self.name, self.id, self.fence, step, n, question or n, route, lasts_ms,
                            self.q.lease_ms, cost, retry,
                            cost if most is None else most, cache, max_age_ms, learner, *flat)

@@ -58,8 +58,8 @@ def test_jobs_parked_by_a_budget_go_on_when_its_period_turns(simulator, start_wo
 
 def set_traffic(queue, calls, retries):
     """As if the route had had so many calls and retries in this minute; see calls.lua."""
-    queue.client.eval("redis.call('HSET', KEYS[1], 'c', cmsgpack.pack(math.floor(redis.call('TIME')[1] / 60), tonumber(ARGV[1]), "
-                      "tonumber(ARGV[2]), 0, 0, 0, 0))", 1, f"{queue.prefix}rl:{ROUTE}", calls, retries)
+    queue.client.eval("redis.call('HSET', KEYS[1], ARGV[3], cmsgpack.pack(math.floor(redis.call('TIME')[1] / 60), tonumber(ARGV[1]), "
+                      "tonumber(ARGV[2]), 0, 0, 0, 0))", 1, f"{queue.prefix}tr", calls, retries, ROUTE)
 
 
 def test_a_retry_beyond_the_route_s_budget_waits_and_is_made_when_there_is_room(simulator, start_worker, queue):

@@ -136,10 +136,14 @@ static void add_rule(struct send *s, const struct limit_rule *rule, const struct
 	send_add_text(s, rule->scope);
 	send_add_text(s, limit_kind_word(rule->kind));
 	send_add_number(s, rule->limit);
+	if (rule->kind == LIMIT_CONCURRENCY)
+		return;
 	send_add_number(s, amount);
 	send_add_text(s, *rule->period              ? rule->period
 			 : by_tokens && !at_arrival ? "usage"
 						    : "arrival");
+	if (rule->kind != LIMIT_BUDGET && rule->kind != LIMIT_SOFT)
+		return;
 	send_add_number(s, rule->ends_ms);
 	send_add_text(s, rule->or_fail ? "fail" : "park");
 }

@@ -38,7 +38,7 @@ for i = 3, #ARGV do
   local id = batch .. '#' .. item
   local record = cjson.decode(call('HGET', K('bi:' .. batch), item) or '["done"]')
   if BADLY[record[1]] then
-    local keep = not fresh and not ITEM_FAULTS[record[2]] and record[1] == 'failed' and has_answer(id)
+    local keep = not fresh and not is_item_fault(record[2]) and record[1] == 'failed' and has_answer(id)
     if not keep or not retry_job(id, false) then
       read_again(id, item)
     end

@@ -1,29 +1,24 @@
 -- calls.lua: calls to providers, as the scripts keep them.
 
--- What a call reserved: job, name, cost expected and at most, when it is certainly over, scopes whose slot it
--- has, windows as scope, kind, bucket (0: held until it is over), amount, limit, ...; budgets. Amounts of money are
--- texts. reaped: its owner was taken for dead.
-local function permit_write(permit, job, name, cost, most, ends, slots, windows, budgets)
-  call('SET', K('p:' .. permit), cmsgpack.pack(job, name, cost, most, ends, slots, windows, budgets))
-end
+-- What a call reserved: job, name, cost expected and at most, when it is certainly over, 1: its owner was taken for
+-- dead; then by fives what it has of each rule: kind, scope, bucket, amount, limit. Of a window bucket 0 means that it
+-- is held until the call is over; of a budget the scope is "<scope>:<period>"; a slot has only its scope. Amounts of
+-- money are texts.
+local TAKEN = 7
 
 local function permit_read(permit)
-  local packed, p = call('GET', K('p:' .. permit)), {}
-  if packed then
-    p.job, p.name, p.cost, p.most, p.ends, p.slots, p.windows, p.budgets, p.reaped = cmsgpack.unpack(packed)
-    return p
+  local packed = call('GET', K('p:' .. permit))
+  local p = packed and {cmsgpack.unpack(packed)}
+  if p then
+    p.job, p.name, p.cost, p.most, p.ends, p.reaped = p[1], p[2], p[3], p[4], p[5], p[6] == 1
   end
+  return p
 end
 
--- Its slots are free now; the rest is kept for a late answer.
-local function permit_reaped(permit, p)
-  local packed = cmsgpack.pack(p.job, p.name, p.cost, p.most, p.ends, {}, p.windows, p.budgets, true)
-  call('SET', K('p:' .. permit), packed, 'PX', '3600000')
-end
-
--- What a route has had: calls and retries of a minute, and for the circuit breaker since when how many calls were
--- judged and how many of them failed; told: it has told us of something left.
-local function traffic_read(packed)
+-- What a route has had: calls that ended and retries of a minute, and for the circuit breaker since when how many
+-- calls were judged and how many of them failed; told: it has told us of something left.
+local function traffic_read(route)
+  local packed = call('HGET', K('tr'), route)
   local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0}
   if packed then
     t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told = cmsgpack.unpack(packed)
@@ -31,27 +26,20 @@ local function traffic_read(packed)
   return t
 end
 
-local function traffic_packed(t)
-  return cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told)
+local function traffic_write(route, t)
+  call('HSET', K('tr'), route, cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told))
 end
 
--- What was used today: by route or flow calls, tokens in, of those cached, tokens out, nano-dollars, hits and misses
--- of the cache, nano-dollars saved by it; as many of them as there are.
-local function use_add(more)
-  local key, names, set = K('use:' .. math.floor(now / DAY)), {}, {}
-  for name in pairs(more) do
-    names[#names + 1] = name
+-- What was used today: by flow and route, as "<flow>|<route>", calls, tokens in, of those cached, tokens out,
+-- nano-dollars, hits and misses of the cache, nano-dollars saved by it; as many of them as there are.
+local function use_add(flow, route, ...)
+  local key, name = K('use:' .. math.floor(now / DAY)), flow .. '|' .. route
+  local old, more = call('HGET', key, name), {...}
+  local sums = old and {cmsgpack.unpack(old)} or {}
+  for k = 1, math.max(#sums, #more) do
+    sums[k] = (sums[k] or 0) + (more[k] or 0)
   end
-  local old = call('HMGET', key, unpack(names))
-  for i, name in ipairs(names) do
-    local sums = old[i] and {cmsgpack.unpack(old[i])} or {}
-    for k, amount in ipairs(more[name]) do
-      sums[k] = (sums[k] or 0) + amount
-    end
-    set[#set + 1] = name
-    set[#set + 1] = cmsgpack.pack(unpack(sums))
-  end
-  if call('HSET', key, unpack(set)) > 0 then
+  if call('HSET', key, name, cmsgpack.pack(unpack(sums))) > 0 then
     call('PEXPIRE', key, 100 * DAY)
   end
 end

@@ -3,7 +3,7 @@
 -- -> as cancel.lua says it
 local function cancel_job(id, ttl_ms)
   local jk = K('j:' .. id)
-  local j = fields(jk, unpack(ENDED_FIELDS))
+  local j = job_to_end(id)
   if not j.state then
     return call('EXISTS', K('res:' .. id)) == 1 and 'ended' or 'unknown'
   end

@@ -4,11 +4,11 @@
 --        each job: {id, fence, losses, body, tenant, lane, route, batch, reply,
 --        filed, stored as name, text, ..., 1 if it is the one that is let try whether Directus is back}
 -- Sent twice: the same number of the same worker gets the same jobs, as far as it still has them.
--- With: groups graves ends
+-- With: groups ends
 local worker, number_of_claim, want, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local GROUPS_AT_ONCE, DUE_AT_ONCE, RAMP_END, RAMP_REST_MS, HELD_MS = 50, 200, 64, 10, 5000
 local TRIAL_MS = 15000 -- so long the others wait for what becomes of a trial
-local lease_end = string.format('%.0f', now + lease_ms)
+local lease_end = whole(now + lease_ms)
 local jobs, given, leases = {}, {}, {}
 local clock_v -- of the last group that was served
 
@@ -19,14 +19,10 @@ local function job_reply(id, fence, j)
     j.batch or '', j.reply or '', j.filed, stored, j.is_trial and 1 or 0}
 end
 
-local function job_fields(id)
-  return fields(K('j:' .. id), 'state', 'batch', 'fence', 'losses', 'tenant', 'lane', 'route', 'reply', 'filed')
-end
-
 -- The reply to the last claim was lost: the same jobs again.
 local function repeat_claim(text)
   for id, fence in text:gmatch('\n([^\n]+) (%d+)') do
-    local j = job_fields(id)
+    local j = fields(K('j:' .. id), 'state', 'batch', 'fence', 'losses', 'tenant', 'lane', 'route', 'reply', 'filed')
     if j.fence == fence and j.state == 'active' then
       jobs[#jobs + 1] = job_reply(id, tonumber(fence), j)
     end
@@ -56,15 +52,16 @@ end
 
 -- Until when a group may not give anything although jobs wait in it; 0: it may; and how many at once.
 local function look_at_group(route, tenant, group)
-  local provider = route:match('^[^/]+')
-  for _, mark in ipairs(call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:route:' .. provider,
-    'paused:tenant:' .. tenant)) do
-    if mark == '1' then
-      return now + 1000, 0
+  local provider, until_ms = route:match('^[^/]+'), 0
+  if call('EXISTS', K('cfg'), K('rl:' .. route), K('rl:' .. provider)) > 0 then
+    for _, mark in ipairs(call('HMGET', K('cfg'), 'paused:route:' .. route, 'paused:route:' .. provider,
+      'paused:tenant:' .. tenant)) do
+      if mark == '1' then
+        return now + 1000, 0
+      end
     end
+    until_ms = math.max(number(call('HGET', K('rl:' .. route), 'until')), number(call('HGET', K('rl:' .. provider), 'until')))
   end
-  local until_ms = math.max(number(call('HGET', K('rl:' .. route), 'until')),
-    number(call('HGET', K('rl:' .. provider), 'until')))
   local ramp = call('HGET', K('rmp'), group)
   return until_ms > now and until_ms or 0, ramp and tonumber(ramp) or math.huge
 end
@@ -86,7 +83,7 @@ end
 local function held_back(id, jk, batch)
   local state = call('HGET', K('bat:' .. batch), 'state')
   if state == 'cancelled' then
-    finish_job(id, fields(jk, unpack(ENDED_FIELDS)), 'cancelled',
+    finish_job(id, job_to_end(id), 'cancelled',
       plain_result(id, 'cancelled', 'CANCELLED', 'its batch was cancelled'), '', 'CANCELLED', DAY)
     return true
   elseif state == 'paused' or state == 'budget' then
@@ -150,7 +147,7 @@ end
 local function take(g, place)
   local group, lane = g.group, g.lane
   local id = call('ZPOPMIN', K('q:' .. group))[1]
-  local after = g.v + JOB_TOKENS / (WEIGHT[lane] or 10)
+  local after = g.v + JOB_TOKENS / weight_of(lane)
   clock_v = g.v
   if call('EXISTS', K('q:' .. group)) == 1 then
     g.v, g.moved = after, true
@@ -160,20 +157,24 @@ local function take(g, place)
     call('ZADD', K('fin'), after, group)
     call('HDEL', K('rmp'), group)
   end
-  local j = id and job_fields(id) or {}
-  if not j.state or j.batch and held_back(id, K('j:' .. id), j.batch) then
+  local jk = K('j:' .. (id or ''))
+  local got = call('HMGET', jk, 'state', 'fence', 'batch', 'reply', 'filed')
+  local j = {state = got[1], fence = got[2], batch = got[3], reply = got[4], filed = got[5]}
+  if not j.state or j.batch and held_back(id, jk, j.batch) then
     return
   end
+  j.route, j.lane, j.tenant = g.route, lane, g.tenant
+  j.losses = j.fence ~= '0' and call('HGET', jk, 'losses') or nil
   -- by the clock: a failover may take a claim back, and the next one must not get the same number
   local fence = math.max(number(j.fence) + 1, now)
-  local fence_text = string.format('%.0f', fence)
-  call('HSET', K('j:' .. id), 'fence', fence_text, 'owner', worker, 'claimed', now, 'state', 'active')
+  local fence_text = fence == now and now_text or whole(fence)
+  call('HSET', jk, 'fence', fence_text, 'owner', worker, 'claimed', now_text, 'state', 'active')
   count_batch(j.batch, j.state, 'active')
   if j.route == 'directus' then
     leave_directus(id, j)
   end
   leases[#leases + 1] = lease_end
-  leases[#leases + 1] = id
+  leases[#leases + 1] = id .. LONG
   given[#given + 1] = id .. ' ' .. fence_text
   jobs[#jobs + 1] = job_reply(id, fence, j)
 end
@@ -188,7 +189,7 @@ local function take_from_groups()
     end
     if not g.lane then
       local route, lane, tenant = g.group:match('^([^|]*)|([^|]*)|(.*)$')
-      g.lane = lane
+      g.route, g.lane, g.tenant = route, lane, tenant
       g.until_ms, g.ramp = look_at_group(route, tenant, g.group)
     end
     if g.until_ms > 0 then

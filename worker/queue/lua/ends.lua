@@ -33,11 +33,11 @@ local function release_dedup(id, key)
 end
 
 -- Failures that say something about the item, not about the set-up or the weather.
-local ITEM_FAULTS = {
-  CONTEXT_LENGTH_EXCEEDED = true, REQUEST_TOO_LARGE = true, CONTENT_FILTERED = true,
-  OUTPUT_TRUNCATED = true, INVALID_RESPONSE = true, TEMPLATE_UNRESOLVED = true,
-  ATTACHMENT_UNSUPPORTED = true, ATTACHMENT_TOO_LARGE = true, INVALID_OUTPUT = true,
-}
+local function is_item_fault(code)
+  return (' CONTEXT_LENGTH_EXCEEDED REQUEST_TOO_LARGE CONTENT_FILTERED OUTPUT_TRUNCATED INVALID_RESPONSE TEMPLATE_UNRESOLVED '
+    .. 'ATTACHMENT_UNSUPPORTED ATTACHMENT_TOO_LARGE INVALID_OUTPUT '):find(' ' .. code .. ' ', 1, true) ~= nil
+end
+
 local CRASH_WEIGHT, ITEM_LIMIT = 3, 5
 
 local function blame_item(item, weight, why)
@@ -49,11 +49,11 @@ local function blame_item(item, weight, why)
   end
 end
 
-local ENDED_FIELDS = {'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'reply', 'dedup', 'item', 'fence',
-  'owner', 'losses', 'max', 'permit', 'call_end', 'cancel'}
-
-local QUESTIONS_KEPT = 90 * DAY
-local ITEM_STATUS = {done = 'done', dead = 'failed', quarantined = 'failed', cancelled = 'cancelled'}
+-- What finish_job() and those who put a job back want to know of it.
+local function job_to_end(id)
+  return fields(K('j:' .. id), 'state', 'lane', 'route', 'tenant', 'seq', 'batch', 'reply', 'dedup', 'item', 'fence', 'owner',
+    'losses', 'max', 'permit', 'call_end', 'cancel')
+end
 
 -- Forgets what became of an item of a batch, as if it had not ended.
 local function forget_item(batch, item)
@@ -65,15 +65,16 @@ local function forget_item(batch, item)
 end
 
 -- What became of an item of a batch. more: {"ms","tokens","message","skipped","flow","item","hash"} as JSON.
-local function record_item(id, j, status, code, more)
-  local batch = j.batch or ''
-  if batch == '' or id:sub(1, #batch + 1) ~= batch .. '#' or call('EXISTS', K('bat:' .. batch)) == 0 then
+local function record_item(id, batch, status, code, more)
+  local QUESTIONS_KEPT = 90 * DAY
+  if id:sub(1, #batch + 1) ~= batch .. '#' or call('EXISTS', K('bat:' .. batch)) == 0 then
     return
   end
   local is_json, m = pcall(cjson.decode, more or '')
   m = is_json and m or {}
   local item = id:sub(#batch + 2)
-  local what = m.skipped and 'skipped' or code == 'CONFLICT' and 'conflict' or ITEM_STATUS[status]
+  local what = m.skipped and 'skipped' or code == 'CONFLICT' and 'conflict'
+    or (status == 'dead' or status == 'quarantined') and 'failed' or status
   forget_item(batch, item)
   call('HINCRBY', K('bat:' .. batch), 'n:' .. what, 1)
   call('HSET', K('bi:' .. batch), item, cjson.encode({what, code or '', number(call('HGET', K('j:' .. id), 'nano') or nil),
@@ -84,35 +85,58 @@ local function record_item(id, j, status, code, more)
   end
 end
 
+-- It is kept until a person decides; that takes its body, and what is stored with it.
+local function bury(id, status, code)
+  local jk, sk = K('j:' .. id), K('s:' .. id)
+  call('HSET', jk, 'state', status, 'code', code, 'ended', now)
+  call('HDEL', jk, 'permit', 'call_end', 'owner', 'cancel')
+  local bytes = call('STRLEN', K('b:' .. id))
+  for _, name in ipairs(call('HKEYS', sk)) do
+    bytes = bytes + #name + call('HSTRLEN', sk, name)
+  end
+  call('ZADD', K(status == 'dead' and 'dead' or 'quar'), now, id)
+  call('HSET', jk, 'bytes', bytes)
+  call('INCRBY', K('kept'), bytes)
+end
+
 -- A job has ended: one of done, dead, cancelled, quarantined. What is needed to run it again stays
 -- with the dead and the quarantined.
 local function finish_job(id, j, status, result, log, code, ttl_ms, log_ttl_ms, item)
-  local jk = K('j:' .. id)
-  call('ZREM', K(j.state == 'active' and 'lse' or 'dly'), id)
+  if j.state == 'active' then
+    call('ZREM', K('lse'), id .. LONG)
+  else
+    call('ZREM', K('dly'), id)
+  end
   call('SET', K('res:' .. id), result, 'PX', ttl_ms)
   if log ~= '' then
     call('SET', K('log:' .. id), log, 'PX', log_ttl_ms or ttl_ms)
   end
-  count_batch(j.batch, j.state, status)
-  record_item(id, j, status, code, item)
+  if (j.batch or '') ~= '' then
+    count_batch(j.batch, j.state, status)
+    record_item(id, j.batch, status, code, item)
+  end
   if status == 'dead' or status == 'quarantined' then
-    call('HSET', jk, 'state', status, 'code', code, 'ended', now)
-    call('HDEL', jk, 'permit', 'call_end', 'owner', 'cancel')
-    bury(id, status)
+    bury(id, status, code)
   else
-    call('DEL', jk, K('b:' .. id), K('s:' .. id))
+    call('DEL', K('j:' .. id), K('b:' .. id), K('s:' .. id))
   end
   if status == 'done' and j.item then
     call('DEL', K('pz:' .. j.item))
-  elseif ITEM_FAULTS[code] then
+  elseif code ~= '' and is_item_fault(code) then
     blame_item(j.item, 1, code)
   end
   if (j.item or '') ~= '' then -- by which erase.lua finds it
     call('ZADD', K('itm'), now + math.max(ttl_ms, log_ttl_ms or 0), 'job\n' .. j.item .. '\n' .. id)
   end
-  release_dedup(id, j.dedup)
-  answer(j.reply, id, status)
-  event(status, id, code)
+  if j.dedup then
+    release_dedup(id, j.dedup)
+  end
+  if j.reply then
+    answer(j.reply, id, status)
+  end
+  if status ~= 'done' then -- that all went well is told by the result
+    event(status, id, code)
+  end
   count(status)
 end
 

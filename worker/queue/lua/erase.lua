@@ -50,7 +50,8 @@ local function erase_job(id, of, state)
 end
 
 local function look_at_jobs(key)
-  for _, id in ipairs(call('ZRANGE', key, 0, -1)) do
+  for _, member in ipairs(call('ZRANGE', key, 0, -1)) do
+    local id = short(member)
     local j = fields(K('j:' .. id), 'item', 'state')
     if j.item and is_it(j.item) then
       erase_job(id, j.item, j.state)

@@ -4,10 +4,9 @@
 --       with code '' it is a job, else it ends dead with that code and result.
 -- Reply: how many jobs became ready.
 -- Sent twice: the entries are gone, nothing happens. Several workers may file the same entry.
--- With: groups graves ends
+-- With: groups ends
 local room, ttl_ms, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local FIRST, EACH = 4, 7
-local now_text = string.format('%.0f', now)
 local given = (#ARGV - FIRST + 1) / EACH
 local filed, ready, seq = 0, 0, nil
 local entries, ids_of, groups = {}, {}, {} -- by stream id; of a group seq, id, ...; their names
@@ -33,7 +32,7 @@ end
 
 local function next_seq()
   seq = seq and seq + 1 or call('INCRBY', K('seq'), given) - given + 1
-  return seq
+  return whole(seq)
 end
 
 -- The same id again: no second run. The first result is answered, now or when it is there.
@@ -80,21 +79,26 @@ end
 
 -- When it came to the door, which may be long ago: no worker was alive.
 local function came_at(stream_id)
-  local ms = tonumber(stream_id:match('^%d+'))
-  return ms <= now and ms > now - 30 * DAY and string.format('%.0f', ms) or now_text
+  local text = stream_id:match('^%d+')
+  local ms = tonumber(text)
+  return ms <= now and ms > now - 30 * DAY and text or now_text
 end
 
 local function create(id, h, e, state)
-  local j = {state = state, lane = e.lane, route = e.route, tenant = e.tenant, batch = h.batch, item = e.item,
-    reply = h.reply_to, dedup = h.dedup, seq = next_seq()}
-  local set = {'state', state, 'lane', j.lane, 'route', j.route, 'tenant', j.tenant, 'seq', j.seq,
-    'fence', '0', 'filed', e.came, 'max', h.max or '10'}
-  for name, value in pairs({reply = h.reply_to, dedup = h.dedup, batch = h.batch, item = e.item}) do
-    if value ~= '' then
+  local j = {state = state, lane = e.lane, route = e.route, tenant = e.tenant, seq = next_seq(),
+    batch = h.batch, reply = h.reply_to, dedup = h.dedup, item = e.item ~= '' and e.item or nil}
+  local set = {'state', state, 'lane', j.lane, 'route', j.route, 'tenant', j.tenant, 'seq', j.seq, 'fence', '0', 'filed', e.came}
+  local function put(name, value)
+    if value and value ~= '' then
       set[#set + 1] = name
       set[#set + 1] = value
     end
   end
+  put('max', h.max)
+  put('batch', j.batch)
+  put('reply', j.reply)
+  put('dedup', j.dedup)
+  put('item', j.item)
   call('HSET', K('j:' .. id), unpack(set))
   if #(h.body or '') <= longest then
     call('SET', K('b:' .. id), h.body or '')

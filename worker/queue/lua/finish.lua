@@ -5,13 +5,13 @@
 --       what is noted of an item of a batch (JSON) or '', then texts to store as in store.lua
 -- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
 -- Sent twice: 1 if nobody else has it since.
--- With: groups graves ends
+-- With: groups ends
 local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local result, log, code, at_ms, route, full = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
 local ttl_ms, log_ttl_ms, item = ARGV[11], ARGV[12], ARGV[13]
 local jk = K('j:' .. id)
-local j = fields(jk, 'fence', 'state', 'batch', 'reply', 'dedup', 'item', 'owner', 'cancel')
-local ENDS = {done = 'done', dead = 'dead', cancelled = 'cancelled', hold = 'quarantined'}
+local got = call('HMGET', jk, 'fence', 'state', 'batch', 'reply', 'dedup', 'item')
+local j = {fence = got[1], state = got[2], batch = got[3], reply = got[4], dedup = got[5], item = got[6]}
 
 if not j.state then
   return call('EXISTS', K('res:' .. id))
@@ -20,14 +20,14 @@ if j.fence ~= fence then
   return 0
 end
 if j.state ~= 'active' then
-  return j.owner == worker and 1 or 0
+  return call('HGET', jk, 'owner') == worker and 1 or 0
 end
 
-if ENDS[outcome] then
-  finish_job(id, j, ENDS[outcome], result, log, code, ttl_ms, log_ttl_ms, item)
+if outcome == 'done' or outcome == 'dead' or outcome == 'cancelled' or outcome == 'hold' then
+  finish_job(id, j, outcome == 'hold' and 'quarantined' or outcome, result, log, code, ttl_ms, log_ttl_ms, item)
   return 1
 end
-if j.cancel then
+if call('HEXISTS', jk, 'cancel') == 1 then
   finish_job(id, j, 'cancelled', plain_result(id, 'cancelled', 'CANCELLED', 'cancelled'), log, 'CANCELLED', ttl_ms,
     log_ttl_ms)
   return 1
@@ -108,7 +108,7 @@ end
 
 local function put_back()
   j.lane, j.route, j.tenant, j.seq = unpack(call('HMGET', jk, 'lane', 'route', 'tenant', 'seq'))
-  call('ZREM', K('lse'), id)
+  call('ZREM', K('lse'), id .. LONG)
   store_texts()
   if route ~= '' then
     j.route = route

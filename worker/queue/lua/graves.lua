@@ -1,21 +1,4 @@
--- graves.lua: dead and quarantined jobs are kept until a person decides: how much that is.
-
--- What a job takes: its body, and what is stored with it.
-local function bytes_of(id)
-  local sk = K('s:' .. id)
-  local bytes = call('STRLEN', K('b:' .. id))
-  for _, name in ipairs(call('HKEYS', sk)) do
-    bytes = bytes + #name + call('HSTRLEN', sk, name)
-  end
-  return bytes
-end
-
-local function bury(id, status)
-  local bytes = bytes_of(id)
-  call('ZADD', K(status == 'dead' and 'dead' or 'quar'), now, id)
-  call('HSET', K('j:' .. id), 'bytes', bytes)
-  call('INCRBY', K('kept'), bytes)
-end
+-- graves.lua: dead and quarantined jobs are kept until a person decides; ends.lua buries them.
 
 -- It is not one of them any more; nothing of it is deleted.
 local function unbury(id)

@@ -1,6 +1,9 @@
 -- groups.lua: jobs in their states, and the groups in which they wait.
-local WEIGHT = {['0'] = 100, ['1'] = 10, ['2'] = 1}
 local JOB_TOKENS = 100 -- what a job counts before it is known what it uses, and one that calls nobody
+
+local function weight_of(lane)
+  return lane == '0' and 100 or lane == '2' and 1 or 10
+end
 
 local function group_of(j)
   return j.route .. '|' .. j.lane .. '|' .. j.tenant

@@ -22,7 +22,8 @@
 --   q:<group>          zset      waiting ids by arrival; a group is <route>|<lane>|<tenant>
 --   rdy, fin, vt       zset, zset, string   groups by virtual time; that of idle ones; the clock
 --   thr, rmp           zset, hash   sleeping groups by time; how many jobs one that woke may give at once
---   dly, lse           zset      due times; ends of leases: the only truth about who runs
+--   dly, lse           zset      due times; ends of leases: the only truth about who runs; members of lse, px and cs
+--                                end in LONG
 --   dead, quar         zset      by time; seen zset: those that a person has looked at; kept: bytes of all of them
 --   res:<id>, log:<id> string    the result, the steps, for a while
 --   dd:<key>, nx:<key> string    who holds a dedup key; who comes after; nxs zset: all who come after
@@ -31,8 +32,9 @@
 --   win:<scope>|<kind> hash      a sliding window: used per bucket, and w: windows.lua
 --   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
---   rl:<route>         hash      until: cool-down; f: factor; circuit breaker; c: traffic, see calls.lua; dry: why nobody is
---                                asked although all works: no credit is left there; dry_at
+--   rl:<route>         hash      only of a route that is not well, or was not: until: cool-down; f: factor; circuit
+--                                breaker; dry: why nobody is asked although all works: no credit is left there; dry_at
+--   tr                 hash      traffic by route, packed: calls.lua
 --   qw:<route>         set       parked jobs that wait for that; qw:paused:...: for somebody who lets it go on
 --   rl:directus        hash      while Directus is away: open, until, probe as with routes; jobs that wait for it have the
 --                                route "directus", and their own in `home`; wt:directus: their groups
@@ -53,14 +55,15 @@
 --   bats               zset      batches by time
 --   cfg                hash      paused, paused:route:<r>, paused:tenant:<t>
 --   n, m:<minute>      hash      counters since ever; what they were when the minute began
---   use:<day>          hash      calls, tokens and money by route and flow, packed: calls.lua
+--   use:<day>          hash      calls, tokens and money by flow and route, packed: calls.lua
 --   ev, w:<worker>     stream, hash   events; heartbeat; wrk zset: workers by their last one
 --   hold               string    while it is there nobody is taken for dead
 --   v                  string    layout version; ctl  channel
 local P = KEYS[1]
 local call = redis.call
 local clock = call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now_text = clock[1] .. ('00000' .. clock[2]):sub(-6, -4)
+local now = tonumber(now_text)
 local DAY = 86400000
 
 local function K(name)
@@ -69,15 +72,32 @@ end
 
 -- The named fields of a hash as a table; missing ones are nil.
 local function fields(key, ...)
-  local got = call('HMGET', key, ...)
-  for i = 1, #got do
-    got[(select(i, ...))] = got[i] or nil
+  local got, names = call('HMGET', key, ...), {...}
+  for i = 1, #names do
+    got[names[i]] = got[i] or nil
   end
   return got
 end
 
 local function number(text)
   return tonumber(text or '0') or 0
+end
+
+-- A whole number as a text, for a command: for that Redis takes longer. In two parts, since a C long may have 32 bits.
+local function whole(n)
+  if n < 1000000 then
+    return string.format('%d', n)
+  end
+  return string.format('%d%06d', n / 1000000, n % 1000000)
+end
+
+-- A sorted set of up to 128 members of up to 64 bytes is a list to Redis: each command searches it from the beginning,
+-- which takes four times as long at 64 members as in the tree that it is with a longer one. So those that each call
+-- changes (lse, px, cs) have this behind each member; in the same way a window has a field with a long name.
+local LONG = '|                                                               '
+
+local function short(member)
+  return member:sub(-#LONG) == LONG and member:sub(1, -#LONG - 1) or member
 end
 
 local function count(name, by)

@@ -45,7 +45,7 @@ local function look_through(key, newest_first, at_ms)
     if #rows >= at_most or looked >= LOOK_AT then
       return
     end
-    look(ids[i], at_ms or ids[i + 1])
+    look(short(ids[i]), at_ms or ids[i + 1])
   end
 end
 

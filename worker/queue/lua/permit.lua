@@ -3,11 +3,11 @@
 --       ms after which the call is certainly over, lease ms, cost in nano-dollars: expected, is it a retry 0|1,
 --       cost at most, digest of the question for the cache or '', how old an answer from there may be in ms
 --       (0: not from there), whose calibration is wanted or '',
---       then for each rule: scope, kind, limit, amount, mode or period, end of the period ms, on budget
---         kind rpm rpd tpm itpm otpm  a window; mode arrival: the amount stays as it is;
+--       then for each rule: scope, kind, limit, and more:
+--         kind rpm rpd tpm itpm otpm  a window: amount, mode: arrival: the amount stays as it is;
 --                                     usage: it is held until settle says what was used
---         kind concurrency            a slot
---         kind budget, soft           money; on budget: park or fail
+--         kind concurrency            a slot: no more
+--         kind budget, soft           money: amount, period, end of the period ms, on budget: park or fail
 -- Reply: {1, rows of past calls or ''} go; {4, answer, nano-dollars saved} it is in the cache; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
 --        period; with the kind 'paused' scope is what is paused; {3} the question has been answered since: run the job again; {-1} the lease is lost.
 -- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
@@ -38,7 +38,7 @@ if cache ~= '' and ARGV[14] ~= '0' then
     note_cached(id, cache, tonumber(ARGV[14]))
     count('cache_hits')
     count('cache_saved_nano', nano)
-    use_add({[route] = {0, 0, 0, 0, 0, 1, 0, tonumber(nano)}})
+    use_add('', route, 0, 0, 0, 0, 0, 1, 0, tonumber(nano))
     return {4, text, tonumber(nano)}
   end
   local who = call('GET', K('cq:' .. cache))
@@ -60,18 +60,18 @@ end
 
 -- ---- has somebody paused it? ----
 
--- What runs is finished up to its next call. A job whose own group is held back waits there; one that came by another
--- route waits for itself, until resume.lua calls it by name.
-local function wait_paused(mark, is_of_group)
-  if not is_of_group then
-    call('SADD', K('qw:' .. mark), id)
-    call('PEXPIRE', K('qw:' .. mark), 2 * DAY)
-  end
-  count('refused')
-  return {0, now + (is_of_group and 1000 or 300000), mark, 'paused', '0', '0'}
-end
-
 if call('EXISTS', K('cfg')) == 1 then
+  -- What runs is finished up to its next call. A job whose own group is held back waits there; one that came by another
+  -- route waits for itself, until resume.lua calls it by name.
+  local function wait_paused(mark, is_of_group)
+    if not is_of_group then
+      call('SADD', K('qw:' .. mark), id)
+      call('PEXPIRE', K('qw:' .. mark), 2 * DAY)
+    end
+    count('refused')
+    return {0, now + (is_of_group and 1000 or 300000), mark, 'paused', '0', '0'}
+  end
+
   local own = call('HMGET', jk, 'route', 'tenant')
   local marks = {'paused', 'paused:tenant:' .. own[2], 'paused:route:' .. route, 'paused:route:' .. provider}
   for i, is_set in ipairs(call('HMGET', K('cfg'), unpack(marks))) do
@@ -84,21 +84,25 @@ end
 -- ---- is the route open? ----
 
 local minute = math.floor(now / 60000)
-local weather = call('HMGET', rl, 'until', 'f', 'c', 'open', 'probe', 'probe_end', 'dry')
-local is_open, is_dry, traffic = weather[4], weather[7], traffic_read(weather[3])
+local traffic = traffic_read(route)
 local is_new_minute = traffic.minute ~= minute
-local until_ms = math.max(number(weather[1]), number(call('HGET', K('rl:' .. provider), 'until')))
-if until_ms > now then
-  refuse(until_ms, route, is_dry and 'credit' or is_open and 'circuit' or 'cooldown', 0, 0)
-elseif is_open and weather[5] and number(weather[6]) > now then
-  refuse(now + 500, route, is_dry and 'credit' or 'circuit', 1, 1)
-end
-if refusal and is_dry then -- whoever is not in a group of that route is woken by name when somebody has paid
-  call('SADD', K('qw:' .. route), id)
-  call('PEXPIRE', K('qw:' .. route), 2 * DAY)
-end
 if is_new_minute then
   traffic.minute, traffic.calls, traffic.retries = minute, 0, 0
+end
+local factor, is_open = nil, false -- of a route that is well
+if call('EXISTS', rl, K('rl:' .. provider)) > 0 then
+  local r = fields(rl, 'until', 'f', 'open', 'probe', 'probe_end', 'dry')
+  local until_ms = math.max(number(r['until']), number(call('HGET', K('rl:' .. provider), 'until')))
+  factor, is_open = tonumber(r.f), r.open
+  if until_ms > now then
+    refuse(until_ms, route, r.dry and 'credit' or is_open and 'circuit' or 'cooldown', 0, 0)
+  elseif is_open and r.probe and number(r.probe_end) > now then
+    refuse(now + 500, route, r.dry and 'credit' or 'circuit', 1, 1)
+  end
+  if refusal and r.dry then -- whoever is not in a group of that route is woken by name when somebody has paid
+    call('SADD', K('qw:' .. route), id)
+    call('PEXPIRE', K('qw:' .. route), 2 * DAY)
+  end
 end
 if is_retry and traffic.retries >= RETRIES_FREE + traffic.calls * RETRIES_SHARE then
   refuse(math.min(now + 2000, (minute + 1) * 60000), route, 'retries', traffic.retries, RETRIES_FREE + traffic.calls * RETRIES_SHARE)
@@ -112,65 +116,58 @@ local scopes = {'ZADD', K('scp')}
 -- Scopes are noted for people when something begins, and once a minute and route: not with each call.
 local function note_scope(scope, is_idle)
   if (is_idle or is_new_minute) and scopes[#scopes] ~= scope then
-    scopes[#scopes + 1] = now
+    scopes[#scopes + 1] = now_text
     scopes[#scopes + 1] = scope
   end
 end
 
--- A call above the whole limit is let through alone: else it would never go.
-local function check_window(scope, kind, limit, amount, is_held)
-  local whole = limit
-  if weather[2] and (scope == provider or scope == route) then
-    limit = math.max(1, math.floor(limit * tonumber(weather[2])))
-  end
-  local bucket = not is_held and bucket_at(kind, now) or nil
-  local w = window_open(scope, kind, bucket)
-  local used = w.used + w.held
-  if used > 0 and used + amount > limit then
-    refuse(window_room_at(w, used + amount - limit), scope, kind, used, limit)
-  end
-  note_scope(scope, w.is_new)
-  windows[#windows + 1] = {w, bucket, amount, scope, kind, whole}
-end
+local i = RULES
+while i <= #ARGV do
+  local scope, kind, limit, mode = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 4]
+  if kind == 'concurrency' then
+    local key = K('cs:' .. scope)
+    local used = call('ZCARD', key)
+    if used >= limit then
+      call('ZREMRANGEBYSCORE', key, '-inf', now)
+      used = call('ZCARD', key)
+    end
+    if used >= limit then
+      refuse(now + 1000, 'slot:' .. scope, kind, used, limit)
+    end
+    note_scope(scope, used == 0)
+    slots[#slots + 1] = scope
+    i = i + 3
 
-local function check_slots(scope, limit)
-  local key = K('cs:' .. scope)
-  local used = call('ZCARD', key)
-  if used >= limit then
-    call('ZREMRANGEBYSCORE', key, '-inf', now)
-    used = call('ZCARD', key)
-  end
-  if used >= limit then
-    refuse(now + 1000, 'slot:' .. scope, 'concurrency', used, limit)
-  end
-  note_scope(scope, used == 0)
-  slots[#slots + 1] = scope
-end
+  elseif kind == 'budget' or kind == 'soft' then
+    local key = K('bud:' .. scope .. ':' .. mode)
+    local b = call('HMGET', key, 's', 'r', 'u')
+    local amount, ends_ms, is_soft = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 5]), kind == 'soft'
+    local spent = number(b[1]) + number(b[3])
+    local used = spent + number(b[2])
+    local is_over = used + amount > limit
+    if not is_soft and (spent + amount > limit or spent >= limit) then
+      refuse(ends_ms > 0 and ends_ms or now + 3600000, scope, 'budget', spent, limit, ARGV[i + 6] == 'fail')
+    elseif not is_soft and (is_over or used >= limit) then -- calls under way may give some of it back
+      refuse(now + 500, scope, 'budget', used, limit)
+    end
+    note_scope(scope, not b[2] or b[2] == '0')
+    budgets[#budgets + 1] = {key = key, scope = scope, period = mode, ends_ms = not b[2] and ends_ms or 0,
+      warns = is_over and is_soft}
+    i = i + 7
 
--- on_budget: park, fail, soft (only tell)
-local function check_budget(scope, limit, amount, period, ends_ms, on_budget)
-  local key = K('bud:' .. scope .. ':' .. period)
-  local b = call('HMGET', key, 's', 'r', 'u')
-  local spent = number(b[1]) + number(b[3])
-  local used = spent + number(b[2])
-  local is_over = used + amount > limit
-  if on_budget ~= 'soft' and (spent + amount > limit or spent >= limit) then
-    refuse(ends_ms > 0 and ends_ms or now + 3600000, scope, 'budget', spent, limit, on_budget == 'fail')
-  elseif on_budget ~= 'soft' and (is_over or used >= limit) then -- calls under way may give some of it back
-    refuse(now + 500, scope, 'budget', used, limit)
-  end
-  note_scope(scope, not b[2] or b[2] == '0')
-  budgets[#budgets + 1] = {key, scope, period, ends_ms, not b[2], is_over and on_budget == 'soft'}
-end
-
-for i = RULES, #ARGV, 7 do
-  local scope, kind, limit, period = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 4]
-  if WINDOWS[kind] then
-    check_window(scope, kind, limit, tonumber(ARGV[i + 3]), period == 'usage')
-  elseif kind == 'concurrency' then
-    check_slots(scope, limit)
-  else
-    check_budget(scope, limit, tonumber(ARGV[i + 3]), period, tonumber(ARGV[i + 5]), kind == 'soft' and kind or ARGV[i + 6])
+  else -- a window. A call above the whole limit is let through alone: else it would never go.
+    local w = window_open(scope, kind, mode ~= 'usage' and bucket_at(kind, now) or nil)
+    w.scope, w.kind, w.limit, w.amount = scope, kind, limit, tonumber(ARGV[i + 3])
+    if factor and (scope == provider or scope == route) then
+      limit = math.max(1, math.floor(limit * factor))
+    end
+    local used = w.used + w.held
+    if used > 0 and used + w.amount > limit then
+      refuse(window_room_at(w, used + w.amount - limit), scope, kind, used, limit)
+    end
+    note_scope(scope, w.is_new)
+    windows[#windows + 1] = w
+    i = i + 5
   end
 end
 
@@ -193,7 +190,7 @@ if job[3] then
   elseif spent + held + cost > limit then
     refuse(now + 500, batch, 'budget', spent + held, limit)
   else
-    budgets[#budgets + 1] = {key, batch, 'total', 0}
+    budgets[#budgets + 1] = {key = key, scope = batch, period = 'total', ends_ms = 0}
   end
 end
 if refusal then
@@ -203,41 +200,43 @@ end
 
 -- ---- it may: all is written ----
 
-local ends = string.format('%.0f', now + lasts_ms)
-local lease_end = string.format('%.0f', now + lease_ms)
-local holds = {}
+local ends, lease_end = whole(now + lasts_ms), whole(now + lease_ms)
+local taken = {id, name, ARGV[10], ARGV[12], now + lasts_ms, 0} -- as in calls.lua
+
+local function take(kind, scope, bucket, amount, limit)
+  local i = #taken
+  taken[i + 1], taken[i + 2], taken[i + 3], taken[i + 4], taken[i + 5] = kind, scope, bucket, amount, limit
+end
+
 for _, w in ipairs(windows) do
-  if w[2] then
-    window_put(w[1], w[2], w[3])
+  if w.bucket then
+    window_put(w, w.bucket, w.amount)
   else
-    window_hold(w[1], w[3], lasts_ms)
+    w.held = w.held + w.amount
+    window_save(w, math.floor((now + lasts_ms) / w.size))
   end
-  holds[#holds + 1] = w[4]
-  holds[#holds + 1] = w[5]
-  holds[#holds + 1] = w[2] or 0 -- 0: held until it is over
-  holds[#holds + 1] = w[3]
-  holds[#holds + 1] = w[6]
+  take(w.kind, w.scope, w.bucket or 0, w.amount, w.limit)
 end
 for _, scope in ipairs(slots) do
-  call('ZADD', K('cs:' .. scope), lease_end, permit)
+  call('ZADD', K('cs:' .. scope), lease_end, permit .. LONG)
+  take('slot', scope, 0, 0, 0)
 end
-local booked, names = {}, {}
+local booked = {}
 for _, b in ipairs(budgets) do
-  local key, scope, period, ends_ms, is_new, is_over = unpack(b, 1, 6)
-  if not booked[key] then
-    booked[key] = true
-    names[#names + 1] = scope .. ':' .. period
-    call('HINCRBY', key, 'r', ARGV[10])
-    if is_new and ends_ms > 0 then
-      call('PEXPIREAT', key, ends_ms + 7 * DAY)
+  if not booked[b.key] then
+    booked[b.key] = true
+    call('HINCRBY', b.key, 'r', ARGV[10])
+    take('budget', b.scope .. ':' .. b.period, 0, 0, 0)
+    if b.ends_ms > 0 then
+      call('PEXPIREAT', b.key, b.ends_ms + 7 * DAY)
     end
   end
-  if is_over and call('HSETNX', key, 'warned', now) == 1 then
-    event('budget', id, scope .. ' ' .. period)
+  if b.warns and call('HSETNX', b.key, 'warned', now) == 1 then
+    event('budget', id, b.scope .. ' ' .. b.period)
   end
 end
-permit_write(permit, id, name, ARGV[10], ARGV[12], now + lasts_ms, slots, holds, names)
-call('ZADD', K('px'), lease_end, permit)
+call('SET', K('p:' .. permit), cmsgpack.pack(unpack(taken)))
+call('ZADD', K('px'), lease_end, permit .. LONG)
 if scopes[3] then
   call(unpack(scopes))
 end
@@ -246,22 +245,24 @@ end
 -- twice: it is counted.
 call('HSET', sk, 'call:' .. name, 'sent ' .. question .. ' ' .. ends .. ' ' .. permit)
 call('HSET', jk, 'permit', permit, 'call_end', ends)
-call('ZADD', K('lse'), lease_end, id) -- the call begins with a whole lease before it
+call('ZADD', K('lse'), lease_end, id .. LONG) -- the call begins with a whole lease before it
 count('calls')
-if is_asked_by_another(sk, step, question, n, tonumber(n) - 1) then
+if question ~= n and is_asked_by_another(sk, step, question, n, tonumber(n) - 1) then
   count('repeated') -- else it was known meanwhile that those before were not carried out
 end
-traffic.calls, traffic.retries = traffic.calls + 1, traffic.retries + (is_retry and 1 or 0)
-call('HSET', rl, 'c', traffic_packed(traffic))
 if is_open then
   call('HSET', rl, 'probe', permit, 'probe_end', ends)
 end
+if is_retry or is_new_minute then
+  traffic.retries = traffic.retries + (is_retry and 1 or 0)
+  traffic_write(route, traffic)
+end
 if is_new_minute then
-  call('PEXPIRE', rl, DAY)
+  call('PEXPIRE', K('tr'), DAY)
 end
 if cache ~= '' then
   call('SET', K('cq:' .. cache), permit, 'PX', lasts_ms)
-  use_add({[route] = {0, 0, 0, 0, 0, 0, 1, 0}})
+  use_add('', route, 0, 0, 0, 0, 0, 0, 1)
   count('cache_misses')
 end
 return {1, learner ~= '' and call('LRANGE', K('past:' .. learner), 0, 127) or ''}

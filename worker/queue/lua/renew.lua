@@ -3,16 +3,18 @@
 -- Reply: for each job ok, cancel (somebody wants it to stop) or lost.
 -- Sent twice: the same.
 -- With: calls
-local lease_ms = tonumber(ARGV[1])
+local lease_end = whole(now + tonumber(ARGV[1]))
 local states = {}
 
 local function renew_permit(permit)
   local p = permit_read(permit)
   if p then
-    for _, scope in ipairs(p.slots) do
-      call('ZADD', K('cs:' .. scope), 'XX', now + lease_ms, permit)
+    for i = TAKEN, #p, 5 do
+      if p[i] == 'slot' then
+        call('ZADD', K('cs:' .. p[i + 1]), 'XX', lease_end, permit .. LONG)
+      end
     end
-    call('ZADD', K('px'), 'XX', now + lease_ms, permit)
+    call('ZADD', K('px'), 'XX', lease_end, permit .. LONG)
   end
 end
 
@@ -22,7 +24,7 @@ for i = 2, #ARGV, 2 do
   if j.fence ~= ARGV[i + 1] or j.state ~= 'active' then
     states[#states + 1] = 'lost'
   else
-    call('ZADD', K('lse'), now + lease_ms, id)
+    call('ZADD', K('lse'), lease_end, id .. LONG)
     if j.permit then
       renew_permit(j.permit)
     end

@@ -97,13 +97,23 @@ end
 -- By route calls, in, cached, out, nano, hits, misses, saved; by flow calls and nano: as <what>|<name>, number, ...
 local NAMES = {'calls', 'in', 'cached', 'out', 'nano', 'hits', 'misses', 'saved'}
 local function used_on(day)
-  local flat, packed = {}, call('HGETALL', K('use:' .. day))
+  local flat, sums, packed = {}, {}, call('HGETALL', K('use:' .. day))
+  local function add(name, more)
+    sums[name] = (sums[name] or 0) + more
+  end
   for i = 1, #packed, 2 do
-    for k, sum in ipairs({cmsgpack.unpack(packed[i + 1])}) do
-      if sum > 0 then
-        flat[#flat + 1] = packed[i] .. '|' .. NAMES[k]
-        flat[#flat + 1] = string.format('%.0f', sum)
+    local flow, route = packed[i]:match('^(.-)|(.*)$')
+    for k, more in ipairs({cmsgpack.unpack(packed[i + 1])}) do
+      add(route .. '|' .. NAMES[k], more)
+      if flow ~= '' and (NAMES[k] == 'calls' or NAMES[k] == 'nano') then
+        add('flow:' .. flow .. '|' .. NAMES[k], more)
       end
+    end
+  end
+  for name, sum in pairs(sums) do
+    if sum > 0 then
+      flat[#flat + 1] = name
+      flat[#flat + 1] = string.format('%.0f', sum)
     end
   end
   return flat

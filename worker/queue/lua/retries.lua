@@ -3,7 +3,7 @@
 -- A dead or quarantined job runs again. What it has paid for is kept, unless fresh. false: it is neither.
 local function retry_job(id, fresh)
   local jk = K('j:' .. id)
-  local j = fields(jk, unpack(ENDED_FIELDS))
+  local j = job_to_end(id)
   if j.state ~= 'dead' and j.state ~= 'quarantined' then
     return false
   end

@@ -17,7 +17,7 @@ end
 
 call('ZREMRANGEBYSCORE', K('scp'), '-inf', now - 31 * DAY)
 for _, scope in ipairs(call('ZREVRANGE', K('scp'), 0, 999)) do
-  for kind in pairs(WINDOWS) do
+  for _, kind in ipairs({'rpm', 'rpd', 'tpm', 'itpm', 'otpm'}) do
     local w = window_open(scope, kind)
     if not w.is_new then
       put(windows, scope, kind, string.format('%.0f', w.used + w.held))
@@ -50,7 +50,7 @@ end
 
 for i = 1, #ARGV, 3 do
   local scope, kind, what = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if WINDOWS[kind] then
+  if kind ~= 'budget' then
     put(rooms, scope, kind, string.format('%.0f', room_at(scope, kind, tonumber(what))))
   else
     local b = fields(K('bud:' .. scope .. ':' .. what), 's', 'r', 'u')

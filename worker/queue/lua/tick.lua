@@ -6,7 +6,7 @@
 --        jobs that were lost too often and are quarantined now, as id, tenant, why, ..., live workers,
 --        bytes that dead and quarantined jobs take}
 -- Sent twice: finds less to do.
--- With: groups graves ends windows calls
+-- With: groups graves ends windows releases calls
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS, SILENCE_MS, HOLD_MS = 30000, 3000, 2000
@@ -24,8 +24,8 @@ end
 -- life of the owner.
 local function reap_job(id, lease_end)
   local jk = K('j:' .. id)
-  call('ZREM', K('lse'), id)
-  local j = fields(jk, unpack(ENDED_FIELDS))
+  call('ZREM', K('lse'), id .. LONG)
+  local j = job_to_end(id)
   if not j.state then
     return
   end
@@ -55,29 +55,32 @@ end
 
 -- The owner of a call is taken for dead: its slots are free, what it held of windows counts until the call is
 -- certainly over and a window longer, what it took of them counts from later on, its money may have been spent.
+-- Windows and money are kept for a late answer.
 local function reap_permit(permit)
   local p = permit_read(permit)
-  call('ZREM', K('px'), permit)
+  call('ZREM', K('px'), permit .. LONG)
   if not p or p.reaped then
     return
   end
-  for _, scope in ipairs(p.slots) do
-    call('ZREM', K('cs:' .. scope), permit)
-  end
-  for i = 1, #p.windows, 5 do
-    local scope, kind, bucket, held = p.windows[i], p.windows[i + 1], p.windows[i + 2], p.windows[i + 3]
-    if bucket == 0 then
+  local kept = {p.job, p.name, p.cost, p.most, p.ends, 1}
+  for i = TAKEN, #p, 5 do
+    local kind, scope, bucket, held = p[i], p[i + 1], p[i + 2], p[i + 3]
+    if kind == 'slot' then
+      call('ZREM', K('cs:' .. scope), permit .. LONG)
+    elseif kind == 'budget' then
+      call('HINCRBY', K('bud:' .. scope), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
+      call('HINCRBY', K('bud:' .. scope), 'u', p.most)
+    elseif bucket == 0 then
       window_release(scope, kind, held, held, bucket_at(kind, p.ends))
     else -- nobody tells any more when it came to the provider's door: while its owner lived, at the latest
-      local latest = math.min(now, bucket * WINDOWS[kind][2] + lease_ms)
-      window_move(scope, kind, bucket, held, bucket_at(kind, latest))
+      local _, size = window_sizes(kind)
+      window_move(scope, kind, bucket, held, bucket_at(kind, math.min(now, bucket * size + lease_ms)))
+    end
+    for k = i, kind == 'slot' and 0 or i + 4 do
+      kept[#kept + 1] = p[k]
     end
   end
-  for _, budget in ipairs(p.budgets) do
-    call('HINCRBY', K('bud:' .. budget), 'r', 0 - p.cost) -- not -p.cost: that of 0 is "-0", which is no integer
-    call('HINCRBY', K('bud:' .. budget), 'u', p.most)
-  end
-  permit_reaped(permit, p)
+  call('SET', K('p:' .. permit), cmsgpack.pack(unpack(kept)), 'PX', '3600000')
   lose_call(p.job, p.name, permit)
 end
 
@@ -148,10 +151,10 @@ end
 
 local leases = held and {} or call('ZRANGEBYSCORE', K('lse'), '-inf', now, 'WITHSCORES', 'LIMIT', 0, at_most)
 for i = 1, #leases, 2 do
-  reap_job(leases[i], tonumber(leases[i + 1]))
+  reap_job(short(leases[i]), tonumber(leases[i + 1]))
 end
 for _, permit in ipairs(held and {} or call('ZRANGEBYSCORE', K('px'), '-inf', now, 'LIMIT', 0, at_most)) do
-  reap_permit(permit)
+  reap_permit(short(permit))
 end
 local digests, seen = {}, {}
 for _, other in ipairs(call('ZRANGE', K('wrk'), 0, -1)) do

@@ -29,7 +29,7 @@
 --   dd:<key>, nx:<key> string    who holds a dedup key; who comes after; nxs zset: all who come after
 --   pz:<item>          hash      how often an item crashed or failed
 --   itm                zset      what is kept of items after their jobs, by its end: job or ca, item, id or digest
---   win:<scope>|<kind> hash      a sliding window: used per bucket, and w: windows.lua
+--   win:<scope>|<kind> hash      a sliding window: used per bucket, and SUMS: windows.lua
 --   cs:<scope>         zset      permits that hold a slot, by end; wt:<scope> set: groups waiting for one
 --   bud:<scope>:<period> hash    s spent, r reserved, u unconfirmed; integers in nano-dollars
 --   rl:<route>         hash      only of a route that is not well, or was not: until: cool-down; f: factor; circuit

@@ -195,7 +195,7 @@ static int by_size(const void *a, const void *b)
 /* The next one is as likely to be between any two of them, below or above them all. */
 static uint64_t output_of(const struct past_call *calls, size_t count)
 {
-	uint64_t outputs[PAST_CALLS];
+	uint64_t outputs[PAST_CALLS] = {0};
 	size_t rank = ((count + 1) * 95 + 50) / 100;
 
 	for (size_t i = 0; i < count; i++)

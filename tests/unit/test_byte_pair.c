@@ -60,6 +60,23 @@ TEST(counts_are_those_of_the_real_tokenizers)
 	arena_free(a);
 }
 
+static void check_pieces(struct splitter *s, const char *name, const cJSON *c)
+{
+	struct str text = str_of(json_get_text(c, "text"));
+	const cJSON *length;
+	size_t at = 0;
+
+	json_each(length, json_get(c, name)) {
+		size_t end = splitter_next(s, text, at);
+
+		if ((double)(end - at) != length->valuedouble)
+			FAIL("%s of '%s': from %zu to %zu, not %.0f bytes", name, text.ptr, at, end,
+			     length->valuedouble);
+		at = end;
+	}
+	assert_int_equal(at, text.len);
+}
+
 /* As the published expressions cut, carried out by an engine that is not ours. */
 TEST(pieces_are_those_of_the_published_expressions)
 {
@@ -74,7 +91,7 @@ TEST(pieces_are_those_of_the_published_expressions)
 		{SPLIT_MISTRAL,  "mistral" }
         };
 	struct arena *a = arena_new();
-	const cJSON *cases = read_vectors(a, "pieces.json"), *c, *length;
+	const cJSON *cases = read_vectors(a, "pieces.json"), *c;
 
 	(void)state;
 	assert_true(json_count(cases) > 80);
@@ -82,18 +99,7 @@ TEST(pieces_are_those_of_the_published_expressions)
 		struct splitter *s = splitter_new(a, all[i].rules);
 
 		json_each(c, cases) {
-			struct str text = str_of(json_get_text(c, "text"));
-			size_t at = 0;
-
-			json_each(length, json_get(c, all[i].name)) {
-				size_t end = splitter_next(s, text, at);
-
-				if ((double)(end - at) != length->valuedouble)
-					FAIL("%s of '%s': from %zu to %zu, not %.0f bytes",
-					     all[i].name, text.ptr, at, end, length->valuedouble);
-				at = end;
-			}
-			assert_int_equal(at, text.len);
+			check_pieces(s, all[i].name, c);
 		}
 	}
 	arena_free(a);

@@ -127,7 +127,7 @@ TEST(a_parked_job_goes_on_in_time_although_a_claim_waits_already)
 		assert_true(wall_ms() >= park.at_ms);
 		s.jobs[0] = s.claim.leases[0];
 	}
-	assert_true(wall_ms() - begun < 5000);
+	assert_true(wall_ms() - begun < 8000); /* ten seconds otherwise */
 	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
 	stop_side(&s);
 }

@@ -585,7 +585,7 @@ def test_a_call_that_redis_forgot_and_that_was_made_again_is_counted_as_repeated
     job = q.one()
     job.permit(name="w.2")
     assert job.settle(name="w.1", ask=("ask", 1, 1, "openai/gpt"), answer="A")[:2] == [1, 1]
-    job.settle(name="w.2", answer="B")
+    assert job.settle(name="w.2", answer="B")[:3] == [1, 1, "A"]  # the first one counts, and who asked again goes on with it
     assert (q.count("calls"), q.count("repeated")) == (2, 1)
 
 

@@ -370,7 +370,7 @@ static void take_winner(struct settle_call *c, struct send *s)
 	int64_t n = winner ? winner->integer : 0;
 
 	c->stored = c->answer;
-	if (n != 0 && n != c->entry.n && text)
+	if (n != 0 && text && text->text.len)
 		c->stored = arena_str(s->for_owner, text->text);
 	if (n != 0)
 		lease_set(s->lease,

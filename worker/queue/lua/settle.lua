@@ -214,7 +214,7 @@ end
 
 -- ---- the answer ----
 
-local winner = 0
+local winner, first = 0, ''
 if is_answer and j.state then -- of several to one question the first that came counts, for ever
   local won = 'won:' .. step .. '#' .. question
   local known = call('HMGET', sk, won, 'call:' .. name, 'answer:' .. name)
@@ -232,6 +232,8 @@ if is_answer and j.state then -- of several to one question the first that came 
     keep_books()
   end
   if winner ~= n or known[3] then
+    first = winner == n and known[3] or call('HGET', sk, 'answer:' .. step .. '#' .. winner) or ''
+    first = first ~= text and first or ''
     call('HSET', sk, won, winner, 'call:' .. name, noted)
   else
     call('HSET', sk, won, n, 'call:' .. name, noted, 'answer:' .. name, text)
@@ -301,7 +303,4 @@ if p and is_answer and learner ~= '' then
 end
 
 local ours = j.fence == fence and j.state == 'active' and 1 or 0
-if winner ~= 0 and winner ~= n then
-  return {ours, tonumber(winner), call('HGET', sk, 'answer:' .. step .. '#' .. winner) or '', learned, news}
-end
-return {ours, tonumber(winner), '', learned, news}
+return {ours, tonumber(winner), first, learned, news}

@@ -35,6 +35,14 @@ static const struct model *find(struct models *m, int provider, const char *id)
 	return models_find(m, &providers[provider], id, arena);
 }
 
+static void assert_good(const struct model *m)
+{
+	assert_true(m->listed);
+	assert_true(m->output > 0 && m->context >= m->output);
+	if (m->price_known)
+		assert_true(m->price_cached <= m->price_input);
+}
+
 TEST(the_table_is_good_and_every_entry_has_its_limits)
 {
 	struct models *m = models_with(NULL);
@@ -45,12 +53,8 @@ TEST(the_table_is_good_and_every_entry_has_its_limits)
 	for (size_t i = 0; i <= GOOGLE; i++) {
 		const struct model *const *list = models_list(m, &providers[i], arena);
 
-		for (; *list; list++, count++) {
-			assert_true((*list)->listed);
-			assert_true((*list)->output > 0 && (*list)->context >= (*list)->output);
-			if ((*list)->price_known)
-				assert_true((*list)->price_cached <= (*list)->price_input);
-		}
+		for (; *list; list++, count++)
+			assert_good(*list);
 	}
 	assert_true(count >= 45);
 	models_free(m);

@@ -101,6 +101,8 @@ static const char *key_of(struct arena *a, const cJSON *options)
 
 	if (cJSON_IsArray(key))
 		key = json_count(key) == 1 ? key->child : NULL;
+	if (!key)
+		return NULL;
 	if (cJSON_IsNumber(key)) {
 		char number[JSON_NUMBER_MAX];
 

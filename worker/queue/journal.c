@@ -118,27 +118,36 @@ static struct calibration known_calibration(struct journal *j, const struct jour
 
 /* ---- permit ---- */
 
+/* How much of a rule the call needs. */
+static uint64_t amount_of(const struct limit_rule *rule, const struct journal_entry *e)
+{
+	switch (rule->kind) {
+	case LIMIT_TPM:
+		return e->quota_tokens > 0 ? e->quota_tokens : e->input_tokens + e->output_tokens;
+	case LIMIT_ITPM:
+		return e->input_tokens;
+	case LIMIT_OTPM:
+		return e->most_output_tokens; /* so providers do */
+	case LIMIT_BUDGET:
+	case LIMIT_SOFT:
+		return e->cost_nano;
+	default:
+		return 1;
+	}
+}
+
 static void add_rule(struct send *s, const struct limit_rule *rule, const struct journal_entry *e)
 {
 	bool at_arrival = rule->kind == LIMIT_TPM && e->quota_tokens > 0;
 	bool by_tokens =
 		rule->kind == LIMIT_TPM || rule->kind == LIMIT_ITPM || rule->kind == LIMIT_OTPM;
-	uint64_t amount = 1;
 
-	if (rule->kind == LIMIT_TPM)
-		amount = at_arrival ? e->quota_tokens : e->input_tokens + e->output_tokens;
-	else if (rule->kind == LIMIT_ITPM)
-		amount = e->input_tokens;
-	else if (rule->kind == LIMIT_OTPM)
-		amount = e->most_output_tokens; /* so providers do */
-	else if (rule->kind == LIMIT_BUDGET || rule->kind == LIMIT_SOFT)
-		amount = e->cost_nano;
 	send_add_text(s, rule->scope);
 	send_add_text(s, limit_kind_word(rule->kind));
 	send_add_number(s, rule->limit);
 	if (rule->kind == LIMIT_CONCURRENCY)
 		return;
-	send_add_number(s, amount);
+	send_add_number(s, amount_of(rule, e));
 	send_add_text(s, *rule->period              ? rule->period
 			 : by_tokens && !at_arrival ? "usage"
 						    : "arrival");

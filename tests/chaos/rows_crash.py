@@ -2,7 +2,7 @@
 
 Counts and order are judged: all go on, each call is made again once, and never while the first one may still be answered."""
 
-from parts import (ASK, PREFIX, Queue, RedisServer, Simulator, add_count, add_time, calls_by_job, now_ms, states, under_way, wait_for,
+from parts import (ASK, LONG, PREFIX, Queue, RedisServer, Simulator, add_count, add_time, calls_by_job, now_ms, states, under_way, wait_for,
                    wait_for_results)
 
 
@@ -33,7 +33,7 @@ def are_in_the_middle(simulator, directus, ids):
 def calls_over(client, ids, s):
     """id: when its call is certainly over, or has been waited for long enough; by what Redis knows of it."""
     return {id: min(int(client.hget(f"{PREFIX}j:{id}", "call_end")),
-                    client.zscore(PREFIX + "lse", id) - s.lease + s.wait) for id in ids}
+                    client.zscore(PREFIX + "lse", id + LONG) - s.lease + s.wait) for id in ids}
 
 
 def crashes(parts, s, t):

@@ -50,7 +50,7 @@ end
 
 for i = 1, #ARGV, 3 do
   local scope, kind, what = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if kind ~= 'budget' then
+  if kind ~= 'budget' and kind ~= 'soft' then
     put(rooms, scope, kind, string.format('%.0f', room_at(scope, kind, tonumber(what))))
   else
     local b = fields(K('bud:' .. scope .. ':' .. what), 's', 'r', 'u')

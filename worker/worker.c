@@ -18,7 +18,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { LONGEST_CALL_MS = 120 * 1000, DRAIN_EXTRA_MS = 10 * 1000 };
+enum {
+	LONGEST_CALL_MS = 120 * 1000,
+	DRAIN_EXTRA_MS = 10 * 1000,
+	REDIS_LAST_MS = 5 * 1000 /* after the drain time, for Redis to take what is to be told */
+};
 
 struct worker {
 	struct worker_options with;
@@ -26,7 +30,8 @@ struct worker {
 	struct scripts scripts;
 	struct loop_guard guard;
 	struct claim_call claim;
-	bool claiming, draining, stopping;
+	bool claiming, draining;
+	bool stopping;      /* the drain time is over */
 	struct work *first; /* what runs */
 	size_t running;
 	struct timeout drain_over;
@@ -121,6 +126,14 @@ static enum task_next finish_refused(struct work *k, const struct error *err)
 	return task_await_either(&k->task, &k->finish.call, finished);
 }
 
+/* Claimed before we were told to stop, but Redis has said so when the drain time was over. */
+static enum task_next give_back(struct work *k)
+{
+	k->outcome = QUEUE_RETURN;
+	queue_finish_start(k->lease, &k->finish, &(struct finish){.outcome = QUEUE_RETURN});
+	return task_await_either(&k->task, &k->finish.call, finished);
+}
+
 static void prepare_spawner(struct work *k)
 {
 	struct worker *w = k->worker;
@@ -149,6 +162,8 @@ static enum task_next read_job(struct task *t)
 	};
 	struct error err;
 
+	if (k->worker->stopping)
+		return give_back(k);
 	k->job = job_parse(k->lease->body, k->lease->id, config, &err);
 	if (!k->job || !job_is_first(k->job, k->lease->filed_ms, config, &err))
 		return finish_refused(k, &err);
@@ -367,6 +382,18 @@ static uint64_t drain_ms(const struct worker *w)
 	return longest + DRAIN_EXTRA_MS;
 }
 
+static void redis_time_over(struct timeout *t)
+{
+	struct worker *w = container_of(t, struct worker, drain_over);
+
+	log_write(LOG_WARN, "Redis is not waited for any more", LOG_NUMBER("jobs", w->running),
+		  LOG_END);
+	queue_give_up(w->queue);
+	for (struct work *k = w->first; k; k = k->next)
+		if (k->run)
+			run_abandon(k->run);
+}
+
 static void drain_time_over(struct timeout *t)
 {
 	struct worker *w = container_of(t, struct worker, drain_over);
@@ -377,6 +404,7 @@ static void drain_time_over(struct timeout *t)
 	for (struct work *k = w->first; k; k = k->next)
 		if (k->run)
 			run_stop(k->run, ERR_SHUTDOWN);
+	timeout_start(w->with.loop, t, REDIS_LAST_MS, redis_time_over);
 }
 
 void worker_drain(struct worker *w, void (*done)(void *arg), void *arg)
@@ -459,4 +487,18 @@ void worker_note(void *arg, const struct error *err)
 		log_write(LOG_INFO, "queue", LOG_TEXT("message", err->text), LOG_END);
 	else
 		log_write(LOG_WARN, "queue", LOG_FAILURE(err), LOG_END);
+}
+
+void worker_untold(void *arg, const struct queue_untold *what)
+{
+	bool is_loss = what->answers_lost > 0;
+
+	(void)arg;
+	log_write(is_loss ? LOG_ERROR : LOG_WARN,
+		  is_loss ? "answers that were paid for are lost: Redis did not take them, and no "
+			    "file in WORKER_STATE_DIRECTORY keeps them"
+			  : "stopped, but Redis was not told everything",
+		  LOG_NUMBER("jobs", what->jobs), LOG_NUMBER("steps", what->steps),
+		  LOG_NUMBER("calls", what->calls), LOG_NUMBER("answersKept", what->answers_kept),
+		  LOG_NUMBER("answersLost", what->answers_lost), LOG_END);
 }

@@ -5,7 +5,11 @@
  *
  * Stopping: worker_drain() claims nothing more and lets what runs come to its end. What still runs
  * when the drain time is over is stopped and goes back to the queue, where it costs no attempt. The
- * drain time is WORKER_DRAIN_TIMEOUT, or the longest call under way and ten seconds. */
+ * drain time is WORKER_DRAIN_TIMEOUT, or the longest call under way and ten seconds.
+ *
+ * A Redis that is away then has REDIS_LAST_MS (worker.c) to come back and be told. After that the
+ * queue is given up (queue_give_up()): answers go to the spool, all else is left to leases that run
+ * out. So a drain ends, whatever Redis does. */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
@@ -45,11 +49,13 @@ void worker_drain(struct worker *w, void (*done)(void *arg), void *arg);
 /* What the queue asks and tells (struct queue_options, with arg = the worker). */
 struct arena;
 struct job_description;
+struct queue_untold;
 bool worker_describe(void *arg, struct str body, struct arena *a, struct job_description *out,
 		     struct error *err);
 void worker_lost(void *arg, struct lease *lease);
 void worker_cancel(void *arg, struct lease *lease);
 void worker_note(void *arg, const struct error *err);
+void worker_untold(void *arg, const struct queue_untold *what);
 void worker_refused(void *arg, const char *id, const char *tenant, const struct error *err);
 
 #endif

@@ -43,6 +43,11 @@ static void told_cancel(void *arg, struct lease *lease)
 	loop_stop(s->loop);
 }
 
+static void note_untold(void *arg, const struct queue_untold *what)
+{
+	((struct side *)arg)->untold = *what;
+}
+
 static void ended(struct call *c)
 {
 	loop_stop(c->loop);
@@ -91,6 +96,7 @@ const char *start_side(struct side *s, const char *name, const char *limits)
 		.describe = describe,
 		.lost = told_lost,
 		.cancel = told_cancel,
+		.untold = note_untold,
 	};
 	s->queue = queue_new(s->loop, &s->options);
 	queue_start(s->queue, &started);

@@ -23,6 +23,7 @@ struct side {
 	size_t job_count;
 	struct lease *lost, *cancelled; /* NULL: none yet; a second one fails the test */
 	char spool[64];
+	struct queue_untold untold; /* what stop_side() was told of */
 };
 
 extern struct redis_server side_server; /* the program's one server; the keys begin with "{t}:" */
@@ -30,7 +31,7 @@ extern const struct finish side_done;   /* with a result */
 
 /* NULL, or why the queue did not start: valid until the next call. `limits` is AI_LIMITS' JSON. */
 const char *start_side(struct side *s, const char *name, const char *limits);
-void stop_side(struct side *s);
+void stop_side(struct side *s); /* s->untold can be read after it */
 
 void wait_for(struct side *s, struct call *c);
 void run_until(struct side *s, struct lease **what); /* until it is there */

@@ -124,6 +124,7 @@ TEST(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_proce
 	lease_free(s.jobs[0]);
 	stop_side(&s);
 	assert_int_equal(spooled(&s), 1);
+	assert_int_equal(s.untold.answers_kept, 1);
 	redis_server_again(&side_server); /* with its append-only file */
 	assert_null(start_side(&s, "w1", ""));
 	claim(&s, 1); /* as soon as the lease or the wait for the lost call is over */
@@ -134,7 +135,62 @@ TEST(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_proce
 	assert_int_equal(spooled(&s), 0);
 	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
 	stop_side(&s);
+	assert_int_equal(s.untold.jobs + s.untold.answers_kept, 0);
 	remove_spool(&s);
+}
+
+/* A job with an answer and a step that Redis does not take, and a queue that is given up; its end. */
+static void give_up(struct side *s, bool has_spool)
+{
+	const struct stored_text text = {"step:ask", STR("{}")};
+	struct settle_call c = {
+		.entry = question, .outcome = SETTLE_ANSWER, .answer = STR("42"), .cost_nano = 50};
+	struct permit_call p;
+	struct step_call step = {.call.done = NULL};
+
+	assert_null(start_side(s, "w1", ""));
+	s->options.spool_dir = has_spool ? s->spool : NULL;
+	enqueue("a", "");
+	claim(s, 1);
+	assert_int_equal(ask(s, s->jobs[0], &p), ERR_OK);
+	redis_server_kill(&side_server, 9);
+	s->jobs[0]->journal.methods->settle(&s->jobs[0]->journal, &c, s->jobs[0]->arena);
+	queue_step_start(s->jobs[0], &step, &text, 1);
+	queue_stop_claiming(s->queue);
+	queue_give_up(s->queue);
+	wait_for(s, &c.call);
+	wait_for(s, &step.call);
+	assert_int_equal(c.call.err.code, ERR_SHUTDOWN);
+	assert_int_equal(step.call.err.code, ERR_SHUTDOWN);
+	assert_int_equal(finish(s, s->jobs[0], &side_done), ERR_SHUTDOWN); /* begun after it */
+	stop_side(s);
+	redis_server_again(&side_server);
+}
+
+TEST(a_queue_that_is_given_up_ends_what_waits_for_redis_and_keeps_answers)
+{
+	struct side s;
+
+	(void)state;
+	give_up(&s, true);
+	assert_int_equal(spooled(&s), 1);
+	assert_int_equal(s.untold.jobs, 1);
+	assert_int_equal(s.untold.steps, 1);
+	assert_int_equal(s.untold.calls, 0);
+	assert_int_equal(s.untold.answers_kept, 1);
+	assert_int_equal(s.untold.answers_lost, 0);
+	remove_spool(&s);
+}
+
+TEST(an_answer_that_no_folder_keeps_counts_as_lost)
+{
+	struct side s;
+
+	(void)state;
+	give_up(&s, false);
+	assert_int_equal(spooled(&s), 0);
+	assert_int_equal(s.untold.answers_kept, 0);
+	assert_int_equal(s.untold.answers_lost, 1);
 }
 
 static bool is_in_spool(const struct side *s)
@@ -182,6 +238,8 @@ int main(void)
 		Q(a_used_up_budget_that_is_to_fail_is_no_reason_to_wait),
 		Q(an_answer_that_redis_does_not_take_is_spooled_and_brought_by_the_next_process),
 		Q(an_answer_leaves_the_spool_when_redis_has_taken_it_after_all),
+		Q(a_queue_that_is_given_up_ends_what_waits_for_redis_and_keeps_answers),
+		Q(an_answer_that_no_folder_keeps_counts_as_lost),
 #undef Q
 	};
 

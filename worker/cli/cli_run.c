@@ -154,6 +154,7 @@ static bool make_queue(struct process *p)
 		.lost = worker_lost,
 		.cancel = worker_cancel,
 		.note = worker_note,
+		.untold = worker_untold,
 	};
 	if (!redis_check_options(&p->setup.redis, &err)) {
 		log_write(LOG_FATAL, "can not start", LOG_FAILURE(&err), LOG_END);

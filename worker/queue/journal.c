@@ -405,6 +405,11 @@ static void tell_no_credit(struct send *s)
 	queue_note(s->queue, &err);
 }
 
+bool journal_is_answer(const struct send *s)
+{
+	return str_is(s->words[OUTCOME], outcomes[SETTLE_ANSWER]);
+}
+
 void journal_settled(struct send *s)
 {
 	struct settle_call *c;
@@ -416,7 +421,7 @@ void journal_settled(struct send *s)
 	tell_no_credit(s);
 	if (s->task.call.err.code == ERR_OK)
 		journal_spool_forget(s);
-	else if (str_is(s->words[OUTCOME], "answer"))
+	else if (journal_is_answer(s))
 		journal_spool_keep(s);
 	if (!s->owner)
 		return;

@@ -1,10 +1,10 @@
 /* worker/queue/journal_own.h: what journal.c and journal_spool.c share.
  *
- * THE SPOOL: an answer that Redis does not take within a few seconds is written to a file of its own
- * in spool_dir, synced, and removed when Redis has it. A process that starts sends what it finds
- * there: settle.lua may be told twice. A file holds the words of settle.lua: a line
- * "flow-worker spool 1 <prefix> <count>", and for each word a line with its length, the bytes, and a
- * line feed. */
+ * THE SPOOL: an answer that Redis does not take within a few seconds, or has not taken when the queue
+ * is given up, is written to a file of its own in spool_dir, synced, and removed when Redis has it. A
+ * process that starts sends what it finds there: settle.lua may be told twice. A file holds the words
+ * of settle.lua: a line "flow-worker spool 1 <prefix> <count>", and for each word a line with its
+ * length, the bytes, and a line feed. */
 #ifndef WORKER_QUEUE_JOURNAL_OWN_H
 #define WORKER_QUEUE_JOURNAL_OWN_H
 
@@ -46,7 +46,8 @@ void journal_settled(struct send *s);
 /* Spools the answer if it is still under way after a while. */
 void journal_spool_watch(struct send *s);
 
-/* Spools the answer now: this process will not bring it to Redis. */
+/* Spools the answer now: this process will not bring it to Redis. Counts what becomes of it in the
+ * queue's `untold`. */
 void journal_spool_keep(struct send *s);
 
 /* Redis has it. */

@@ -92,13 +92,23 @@ static void tell_not_kept(struct queue *q, const char *why)
 	queue_note(q, &err);
 }
 
+static void count_kept(struct queue *q, bool is_kept)
+{
+	if (is_kept)
+		q->untold.answers_kept++;
+	else
+		q->untold.answers_lost++;
+}
+
 void journal_spool_keep(struct send *s)
 {
 	const char *dir = s->queue->with->spool_dir;
 	struct buf b;
 
-	if (!dir || s->spooled)
+	if (s->spooled || !dir) {
+		count_kept(s->queue, s->spooled);
 		return;
+	}
 	if (s->spooling) { /* it is being kept: queue_free() waits for it */
 		s->spooling->send = NULL;
 		s->spooling = NULL;
@@ -112,6 +122,7 @@ void journal_spool_keep(struct send *s)
 		sync_folder(dir);
 	else
 		tell_not_kept(s->queue, strerror(errno));
+	count_kept(s->queue, s->spooled);
 	buf_clear(&b);
 }
 
@@ -139,6 +150,8 @@ static void written(struct call *c)
 	if (w->send) {
 		w->send->spooled = c->err.code == ERR_OK;
 		w->send->spooling = NULL;
+	} else if (!w->is_unwanted) {
+		count_kept(w->queue, c->err.code == ERR_OK);
 	}
 	buf_clear(&w->bytes);
 	arena_free(w->arena);

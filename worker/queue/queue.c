@@ -334,10 +334,29 @@ static void say_bye(struct queue *q)
 	send_start(s, said_bye);
 }
 
+void queue_give_up(struct queue *q)
+{
+	if (q->is_given_up)
+		return;
+	q->is_given_up = true;
+	for (const struct lease_own *o = q->leases; o; o = o->next)
+		q->untold.jobs += !o->lease.lost;
+	claim_end(q);
+	for (struct send *s = q->sends; s; s = s->next)
+		call_cancel(&s->task.call, ERR_SHUTDOWN);
+}
+
+static void tell_untold(struct queue *q)
+{
+	const struct queue_untold *u = &q->untold;
+
+	if (q->with->untold &&
+	    u->jobs + u->steps + u->calls + u->answers_kept + u->answers_lost > 0)
+		q->with->untold(q->with->arg, u);
+}
+
 void queue_free(struct queue *q)
 {
-	struct send *next;
-
 	if (!q)
 		return;
 	queue_stop_claiming(q);
@@ -346,19 +365,17 @@ void queue_free(struct queue *q)
 	timeout_stop(q->loop, &q->tick_timer); /* run_loop() may not come to it */
 	lease_close(q);
 	door_close(q);
-	if (q->is_open && redis_is_connected(q->redis)) {
+	if (q->is_open && !q->is_given_up && redis_is_connected(q->redis)) {
 		say_bye(q);
 		run_loop(q, LAST_WORDS_MS); /* until the last is answered */
 	}
-	for (struct send *s = q->sends; s; s = next) {
-		next = s->next;
-		call_cancel(&s->task.call, ERR_SHUTDOWN);
-	}
+	queue_give_up(q);
 	redis_free(q->redis);
 	for (int i = 0; i < TURNS_AT_END && is_busy(q); i++)
 		run_loop(q, 0);
 	while (q->spooling > 0)
 		run_loop(q, LAST_WORDS_MS);
+	tell_untold(q);
 	queue_limits_close(q);
 	arena_free(q->listen_arena);
 	arena_free(q->handed_out);

@@ -23,8 +23,9 @@
  *   lease_free()          always, after the finish has ended or when the lease is lost
  *
  * What is sent here is sent again while Redis is away. Steps and finishes end only when they are
- * carried out, refused (ERR_LEASE_LOST), cancelled, or when queue_free() is called. Answers are kept
- * beyond that: in memory, and as files in spool_dir when Redis stays away. */
+ * carried out, refused (ERR_LEASE_LOST), cancelled, or given up (ERR_SHUTDOWN, by queue_give_up() and
+ * queue_free()). Answers are kept beyond that: in memory, and as files in spool_dir when Redis stays
+ * away. */
 #ifndef WORKER_QUEUE_QUEUE_H
 #define WORKER_QUEUE_QUEUE_H
 
@@ -45,6 +46,16 @@ struct job_description {
 	const char *route;  /* "<provider>/<model>" of the first AI step; "-": none */
 	const char *item;   /* "<flow>:<collection>:<key>" if the job is about one item, else NULL:
 	                       what failed too often under this text is quarantined */
+};
+
+/* What a queue had to leave untold. Nothing is lost with it but answers_lost: leases run out, and
+ * other workers take the jobs over. */
+struct queue_untold {
+	size_t jobs;  /* were still ours: how they ended, or that they are given back */
+	size_t steps; /* finished ones: they are run again */
+	size_t calls; /* to providers that ended without an answer: they count as ambiguous */
+	size_t answers_kept; /* in spool_dir: the next process that uses it brings them */
+	size_t answers_lost; /* spool_dir is NULL or can not be written: they count as ambiguous */
 };
 
 struct queue_options {
@@ -79,6 +90,8 @@ struct queue_options {
 	void (*cancel)(void *arg, struct lease *lease);
 	/* For the log: what went wrong inside (err->code ERR_OK: it is good again). */
 	void (*note)(void *arg, const struct error *err);
+	/* For the log, at the end of queue_free(), or NULL: what was left untold, if anything was. */
+	void (*untold)(void *arg, const struct queue_untold *what);
 };
 
 /* Options and what they point to must stay. Claims and files nothing before queue_start(). */
@@ -130,6 +143,10 @@ void queue_claim_start(struct queue *q, struct claim_call *c, size_t want);
 /* No more claims, no more filing: a claim under way ends without a job, or with the jobs that it has
  * already got. Leases go on being renewed. */
 void queue_stop_claiming(struct queue *q);
+
+/* Redis is waited for no longer: the claim, what is under way and what is started later ends with
+ * ERR_SHUTDOWN, at the next turn. Answers go to spool_dir. After queue_stop_claiming(). */
+void queue_give_up(struct queue *q);
 
 /* What is stored for the job under a name: the JSON of a finished step ("step:<key>"), a note
  * ("note:<key>"), or whatever queue_step_start() was given. false: nothing. */

@@ -84,7 +84,8 @@ struct queue {
 	struct redis *redis, *wake, *ctl; /* commands; the door; the channel */
 	const char *door, *channel;       /* keys */
 	struct arena *arena;
-	bool is_open, is_stopping, is_closed;
+	bool is_open, is_stopping, is_given_up, is_closed;
+	struct queue_untold untold;
 	uint64_t started_ms;
 	uint64_t last_claim; /* loop time of the last claim that was answered */
 	struct call *starting;
@@ -203,6 +204,7 @@ void queue_limits_seen(struct queue *q, const struct redis_value *digests);
 
 /* ---- journal.c ---- */
 extern const struct journal_methods queue_journal;
-void journal_spool_open(struct queue *q); /* sends what lies in the spool */
+bool journal_is_answer(const struct send *s); /* of a SCRIPT_SETTLE: it brings one */
+void journal_spool_open(struct queue *q);     /* sends what lies in the spool */
 
 #endif

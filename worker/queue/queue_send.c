@@ -66,6 +66,8 @@ static enum task_next send_it(struct task *t)
 {
 	struct send *s = send_of(t);
 
+	if (s->queue->is_given_up)
+		return task_fail(t, ERR_SHUTDOWN, "Redis is not waited for any more");
 	s->tries++;
 	script_start(&s->queue->scripts, &s->redis, s->arena, s->script, s->count, s->words);
 	return task_await_either(t, &s->redis.call, sent);
@@ -97,11 +99,22 @@ static enum task_next sent(struct task *t)
 	return task_await(t, &s->rest.call, send_it);
 }
 
+/* Answers are counted where they are kept, jobs when the queue is given up. */
+static void count_untold(struct queue *q, const struct send *s)
+{
+	if (s->script == SCRIPT_STORE)
+		q->untold.steps++;
+	else if (s->script == SCRIPT_SETTLE && !journal_is_answer(s))
+		q->untold.calls++;
+}
+
 static void send_done(struct call *c)
 {
 	struct send *s = container_of(c, struct send, task.call);
 
 	s->answered(s);
+	if (c->err.code == ERR_SHUTDOWN)
+		count_untold(s->queue, s);
 	*s->link = s->next;
 	if (s->next)
 		s->next->link = s->link;

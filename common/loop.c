@@ -25,6 +25,7 @@ struct loop {
 	uint64_t order;
 	uint64_t fake_now; /* 0: the real clock */
 	bool stopped;
+	unsigned lookups; /* that threads have */
 };
 
 static void tell_ended(uv_idle_t *idle);
@@ -395,6 +396,7 @@ void signal_watch_free(struct signal_watch *s)
 /* Lives until libuv's answer, longer than the call if that is cancelled. */
 struct resolve_request {
 	uv_getaddrinfo_t uv;
+	struct loop *loop;
 	struct resolve_call *call; /* NULL: nobody waits any more */
 	char host[256], port[8];
 };
@@ -411,6 +413,7 @@ static void resolved(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
 	struct resolve_request *q = container_of(uv, struct resolve_request, uv);
 	struct resolve_call *r = q->call;
 
+	q->loop->lookups--;
 	if (r) {
 		r->request = NULL;
 		take_addresses(r, found);
@@ -445,6 +448,7 @@ void resolve_start(struct loop *l, struct resolve_call *r, const char *host, uin
 	r->count = 0;
 	r->request = q;
 	q->call = r;
+	q->loop = l;
 	(void)snprintf(q->host, sizeof(q->host), "%s", host);
 	(void)snprintf(q->port, sizeof(q->port), "%u", port);
 	if (strlen(host) >= sizeof(q->host))
@@ -457,5 +461,12 @@ void resolve_start(struct loop *l, struct resolve_call *r, const char *host, uin
 		r->request = NULL;
 		free(q);
 		call_end(&r->call);
+	} else {
+		l->lookups++;
 	}
+}
+
+bool loop_is_looking_up(const struct loop *l)
+{
+	return l->lookups > 0;
 }

@@ -84,4 +84,8 @@ struct resolve_call {
 };
 void resolve_start(struct loop *l, struct resolve_call *r, const char *host, uint16_t port);
 
+/* A thread is looking a name up. Cancelled or not, it has the resolver's own time, which may be a
+ * minute where no server answers; loop_free() and the end of the process wait for it. */
+bool loop_is_looking_up(const struct loop *l);
+
 #endif

@@ -1,4 +1,5 @@
 """A worker that is told to stop while Redis does not take what it has to tell: it ends, and no answer is paid twice."""
+# labels: slow
 
 import json
 import signal
@@ -8,7 +9,7 @@ import pytest
 import redis as redis_py
 import requests
 
-from processes import Process, wait_for
+from processes import Process, built, wait_for
 from redis_server import RedisServer
 from test_sentinel import Sentinel
 
@@ -313,3 +314,11 @@ def test_an_answer_is_kept_when_the_sentinels_are_gone_with_the_master(
     done_with_one_call(queue, simulator, id)
     sentinel.process.stop()
     replica.stop()
+
+
+def test_a_resolver_that_does_not_answer_does_not_hold_the_worker(start_worker):
+    preload = {"LD_PRELOAD": built("libno_names.so"), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    worker = start_worker(REDIS="redis://redis.example:6379", **preload, **SETTINGS)
+    worker.wait_for_log("redis.example")
+    worker.terminate()
+    ends(worker)

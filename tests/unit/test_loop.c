@@ -164,8 +164,10 @@ TEST(a_look_up_that_is_cancelled_ends_once_and_leaks_nothing)
 	(void)state;
 	resolve_start(l, &r, "localhost", 80);
 	call_cancel(&r.call, ERR_CANCELLED);
+	assert_true(loop_is_looking_up(l));
 	loop_run(l);
 	assert_int_equal(r.call.err.code, ERR_CANCELLED);
+	assert_false(loop_is_looking_up(l));
 	loop_free(l);
 }
 

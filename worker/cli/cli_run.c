@@ -1,7 +1,8 @@
 /* flow-worker run: the worker itself.
  *
- * The first SIGTERM or SIGINT drains: no new jobs, those that run come to their end. A second one
- * ends the process at once; the leases run out and other workers take the jobs. */
+ * The first SIGTERM or SIGINT drains: no new jobs, those that run come to their end, and the process
+ * ends whether Redis answers or not (worker.h). A second one ends it at once: leases run out and other
+ * workers take the jobs; an answer that neither Redis nor the spool has yet is lost. */
 #include "common/config.h"
 #include "common/digest.h"
 #include "common/log.h"
@@ -294,6 +295,14 @@ static void close_outbox(struct process *p)
 	run_logs_free(p->logs);
 }
 
+/* All is told. A resolver that does not answer is no reason to stay: the thread that asks it can not be
+ * stopped, and an ordinary end would wait for it. */
+static void end_without_names(const struct process *p)
+{
+	if (loop_is_looking_up(p->setup.services.loop))
+		_exit(p->status);
+}
+
 static int run(struct cli *cli)
 {
 	struct process p = {.status = CLI_OK};
@@ -323,6 +332,7 @@ static int run(struct cli *cli)
 	else
 		p.status = CLI_FAILED;
 	close_outbox(&p);
+	end_without_names(&p);
 	worker_free(p.worker);
 	metrics_free(p.metrics);
 	setup_close(&p.setup);

@@ -144,8 +144,8 @@ void queue_claim_start(struct queue *q, struct claim_call *c, size_t want);
  * already got. Leases go on being renewed. */
 void queue_stop_claiming(struct queue *q);
 
-/* Redis is waited for no longer: the claim, what is under way and what is started later ends with
- * ERR_SHUTDOWN, at the next turn. Answers go to spool_dir. After queue_stop_claiming(). */
+/* Redis is waited for no longer: a claim ends without a job, and steps, finishes and settles, also those
+ * that are started later, with ERR_SHUTDOWN. Answers go to spool_dir. After queue_stop_claiming(). */
 void queue_give_up(struct queue *q);
 
 /* What is stored for the job under a name: the JSON of a finished step ("step:<key>"), a note

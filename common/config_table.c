@@ -158,7 +158,7 @@ static const struct config_variable worker_variables[] = {
 	 .offset = AT(worker_drain_timeout_ms), .max = DAY,
 	 .unset = "the longest call under way + 10s",
 	 .help = "How long running jobs may take to end after SIGTERM; then they go back to the "
-		 "queue"},
+		 "queue, and if Redis is away the process ends five seconds later without it"},
 	{.name = "WORKER_ON_AMBIGUOUS", .type = CONFIG_CHOICE, .offset = AT(worker_on_ambiguous),
 	 .by_default = "retry", .choices = "retry|hold|resume",
 	 .help = "What becomes of a call that was sent and never answered, and so may have been "

@@ -62,8 +62,8 @@ class Queue:
     def whole(self, own):
         """A script with the parts that it needs in front of it, as embed.cmake makes it."""
         needs = re.search(r"^-- With: (.+)$", own, re.M)
-        parts = ["lib"] + (needs[1].split() if needs else [])
-        text = "\n".join([(LUA / f"{part}.lua").read_text() for part in parts] + [own])
+        parts = [(LUA / f"{part}.lua").read_text() for part in (needs[1].split() if needs else [])]
+        text = (LUA / "lib.lua").read_text() + "return (function() " + "\n".join(parts + [own]) + "\nend)()"
         for old, new in self.faults:
             text = text.replace(old, new)
         if self.clock is not None:

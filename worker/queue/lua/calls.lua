@@ -15,19 +15,26 @@ local function permit_read(permit)
   return p
 end
 
--- What a route has had: calls that ended and retries of a minute, and for the circuit breaker since when how many
--- calls were judged and how many of them failed; told: it has told us of something left.
+-- What a route has had: calls that ended and retries of this minute, and for the circuit breaker since when how many
+-- calls were judged and how many of them failed; told: it has told us of something left; ill: rl:<route> may be there;
+-- is_new: the minute has just begun.
 local function traffic_read(route)
-  local packed = call('HGET', K('tr'), route)
-  local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0}
+  local packed, minute = call('HGET', K('tr'), route), math.floor(now / 60000)
+  local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0, ill = 0}
   if packed then
-    t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told = cmsgpack.unpack(packed)
+    t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told, t.ill = cmsgpack.unpack(packed)
+  end
+  if t.minute ~= minute then
+    t.is_new, t.minute, t.calls, t.retries = true, minute, 0, 0
   end
   return t
 end
 
 local function traffic_write(route, t)
-  call('HSET', K('tr'), route, cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told))
+  call('HSET', K('tr'), route, cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told, t.ill))
+  if t.is_new then
+    call('PEXPIRE', K('tr'), DAY)
+  end
 end
 
 -- What was used today: by flow and route, as "<flow>|<route>", calls, tokens in, of those cached, tokens out,

@@ -10,7 +10,11 @@ foreach(source ${sources})
 	if(plain MATCHES "^-- ${name}\\.lua:") # a part: of those that name it
 		continue()
 	endif()
-	set(hex ${lib})
+	# A function of its own around all but lib.lua: what is defined in it takes what lib.lua has from there, instead of
+	# looking for it among all that is defined, each function for each name.
+	string(HEX "return (function() " begin)
+	string(HEX "end)()\n" end)
+	set(hex ${lib}${begin})
 	if(plain MATCHES "\n-- With: ([a-z ]+)\n")
 		string(REPLACE " " ";" parts "${CMAKE_MATCH_1}")
 		foreach(part ${parts})
@@ -19,7 +23,7 @@ foreach(source ${sources})
 		endforeach()
 	endif()
 	file(READ ${source} own HEX)
-	string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}${own}00")
+	string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}${own}${end}00")
 	string(APPEND text "static const char script_${name}[] = {${bytes}};\n")
 endforeach()
 string(APPEND text "

@@ -20,7 +20,9 @@ local provider = route:match('^[^/]+')
 local RETRIES_FREE, RETRIES_SHARE = 20, 0.1
 local refusal
 
-if call('EXISTS', K('p:' .. permit)) == 1 then
+-- As a rule there is none of these: it is asked the first time, nothing is paused, and the route is well.
+local has_news = call('EXISTS', K('p:' .. permit), K('cfg'), rl, K('rl:' .. provider)) > 0
+if has_news and call('EXISTS', K('p:' .. permit)) == 1 then
   return {1, ''}
 end
 local job = call('HMGET', jk, 'fence', 'state', 'batch')
@@ -60,7 +62,7 @@ end
 
 -- ---- has somebody paused it? ----
 
-if call('EXISTS', K('cfg')) == 1 then
+if has_news and call('EXISTS', K('cfg')) == 1 then
   -- What runs is finished up to its next call. A job whose own group is held back waits there; one that came by another
   -- route waits for itself, until resume.lua calls it by name.
   local function wait_paused(mark, is_of_group)
@@ -83,14 +85,8 @@ end
 
 -- ---- is the route open? ----
 
-local minute = math.floor(now / 60000)
-local traffic = traffic_read(route)
-local is_new_minute = traffic.minute ~= minute
-if is_new_minute then
-  traffic.minute, traffic.calls, traffic.retries = minute, 0, 0
-end
 local factor, is_open = nil, false -- of a route that is well
-if call('EXISTS', rl, K('rl:' .. provider)) > 0 then
+if has_news and call('EXISTS', rl, K('rl:' .. provider)) > 0 then
   local r = fields(rl, 'until', 'f', 'open', 'probe', 'probe_end', 'dry')
   local until_ms = math.max(number(r['until']), number(call('HGET', K('rl:' .. provider), 'until')))
   factor, is_open = tonumber(r.f), r.open
@@ -104,8 +100,12 @@ if call('EXISTS', rl, K('rl:' .. provider)) > 0 then
     call('PEXPIRE', K('qw:' .. route), 2 * DAY)
   end
 end
-if is_retry and traffic.retries >= RETRIES_FREE + traffic.calls * RETRIES_SHARE then
-  refuse(math.min(now + 2000, (minute + 1) * 60000), route, 'retries', traffic.retries, RETRIES_FREE + traffic.calls * RETRIES_SHARE)
+local traffic = is_retry and traffic_read(route)
+if is_retry then
+  local retries_most = RETRIES_FREE + traffic.calls * RETRIES_SHARE
+  if traffic.retries >= retries_most then
+    refuse(math.min(now + 2000, (traffic.minute + 1) * 60000), route, 'retries', traffic.retries, retries_most)
+  end
 end
 
 -- ---- is there room? ----
@@ -113,9 +113,9 @@ end
 local windows, slots, budgets = {}, {}, {}
 local scopes = {'ZADD', K('scp')}
 
--- Scopes are noted for people when something begins, and once a minute and route: not with each call.
+-- Scopes are noted for people when something begins (and by settle, once a minute and route): not with each call.
 local function note_scope(scope, is_idle)
-  if (is_idle or is_new_minute) and scopes[#scopes] ~= scope then
+  if is_idle and scopes[#scopes] ~= scope then
     scopes[#scopes + 1] = now_text
     scopes[#scopes + 1] = scope
   end
@@ -253,12 +253,9 @@ end
 if is_open then
   call('HSET', rl, 'probe', permit, 'probe_end', ends)
 end
-if is_retry or is_new_minute then
-  traffic.retries = traffic.retries + (is_retry and 1 or 0)
+if is_retry then
+  traffic.retries = traffic.retries + 1
   traffic_write(route, traffic)
-end
-if is_new_minute then
-  call('PEXPIRE', K('tr'), DAY)
 end
 if cache ~= '' then
   call('SET', K('cq:' .. cache), permit, 'PX', lasts_ms)

@@ -101,9 +101,8 @@ if p and is_charged and j.state then
   local group = group_of(j)
   local claimed = n == '1' and not j.nano and JOB_TOKENS or 0
   local charge = (input + output - claimed) / weight_of(j.lane)
-  if not call('ZADD', K('rdy'), 'XX', 'INCR', charge, group) then
-    local start = math.max(number(call('GET', K('vt'))), number(call('ZSCORE', K('fin'), group)))
-    call('ZADD', K('fin'), start + charge, group)
+  if not call('ZADD', K('rdy'), 'XX', 'INCR', charge, group) and not call('ZADD', K('fin'), 'XX', 'INCR', charge, group) then
+    call('ZADD', K('fin'), number(call('GET', K('vt'))) + charge, group)
   end
 end
 
@@ -191,16 +190,14 @@ local function look_at_trouble(traffic, is_known)
       call('HSET', rl, 'until', math.max(number(call('HGET', rl, 'until')), now + 500))
     end
   end
-  if is_known or call('EXISTS', rl) == 1 then
-    call('PEXPIRE', rl, DAY)
-  end
+  traffic.ill = call('PEXPIRE', rl, DAY)
   return news
 end
 
 local news
 if p then
   local traffic = traffic_read(route)
-  local is_known = call('EXISTS', rl) == 1
+  local is_known = traffic.ill == 1 and call('EXISTS', rl) == 1
   if is_known or rate_limited or out_of_order or no_credit ~= '' or requests_left + tokens_left > -2 then
     news = look_at_trouble(traffic, is_known)
   elseif now - traffic.since > 30000 then
@@ -210,6 +207,14 @@ if p then
   end
   traffic.calls = traffic.calls + 1
   traffic_write(route, traffic)
+  if traffic.is_new then -- for people: which scopes are in use
+    for i = TAKEN, #p, 5 do
+      local scope = p[i] == 'budget' and p[i + 1]:match('^(.*):') or p[i + 1]
+      if scope:sub(1, 6) ~= 'batch:' then -- a batch's budget is shown with the batch
+        call('ZADD', K('scp'), now, scope)
+      end
+    end
+  end
 end
 
 -- ---- the answer ----

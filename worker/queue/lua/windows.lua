@@ -21,6 +21,16 @@ local function bucket_at(kind, at_ms)
   return math.floor(at_ms / size)
 end
 
+-- The name of a bucket's field. Most windows of a call have the same one.
+local named, its_name
+
+local function bucket_name(bucket)
+  if named ~= bucket then
+    named, its_name = bucket, whole(bucket)
+  end
+  return its_name
+end
+
 -- Calls fn(bucket, amount) for the buckets from first to last that hold something, until it returns true.
 local function each_bucket(key, first, last, fn)
   local CHUNK = 500
@@ -46,7 +56,7 @@ local function window_save(w, bucket, amount)
   end
   local packed = cmsgpack.pack(w.used, w.first, now, w.held, w.ends)
   if amount then
-    call('HSET', w.key, SUMS, packed, whole(bucket), amount)
+    call('HSET', w.key, SUMS, packed, bucket_name(bucket), amount)
   else
     call('HSET', w.key, SUMS, packed)
   end
@@ -91,7 +101,7 @@ local function window_open(scope, kind, bucket)
     held = 0, ends = 0, there = 0}
   local packed, there, written
   if bucket then
-    local got = call('HMGET', w.key, SUMS, whole(bucket))
+    local got = call('HMGET', w.key, SUMS, bucket_name(bucket))
     packed, there = got[1], got[2]
   else
     packed = call('HGET', w.key, SUMS)

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scenarios"))
 
-from queue_scripts import LONG, PREFIX, Queue, Server  # noqa: E402
+from queue_scripts import LONG, PREFIX, Queue, Server, takes_several  # noqa: E402
 
 from model_rules import Broken  # noqa: E402
 
@@ -164,6 +164,8 @@ class Store:
 
     def call(self, name, args, *before):
         clock = ["HSET", PREFIX + "clock", "s", self.clock // 1000, "us", self.clock % 1000 * 1000]
+        if takes_several(name):
+            return self.run(*before, clock, ["EVALSHA", self.sha(name), 1, PREFIX, len(args), *args])[-1][0]
         return self.run(*before, clock, ["EVALSHA", self.sha(name), 1, PREFIX, *args])[-1]
 
     def go_to(self, ms):

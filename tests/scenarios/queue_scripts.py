@@ -1,4 +1,5 @@
 """The queue's scripts, called as the worker calls them, against a private Redis."""
+import functools
 import json
 import os
 import pathlib
@@ -48,6 +49,12 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@functools.cache
+def takes_several(name):
+    """A script that is told of several things at once: it wants to know how many words each has, and replies to each."""
+    return "\n-- Told of several at once" in (LUA / f"{name}.lua").read_text()
+
+
 class Queue:
     """One caller of the scripts. `clock` replaces the server's clock by one that a test moves."""
 
@@ -57,7 +64,10 @@ class Queue:
         self.scripts, self.faults = {}, ()  # faults: (text, replacement) of mutated scripts
 
     def source(self, name):
-        return self.whole((LUA / f"{name}.lua").read_text())
+        own = (LUA / f"{name}.lua").read_text()
+        if takes_several(name):
+            own = f"local function one(ARGV)\n{own}end\n" + (LUA / "each.lua").read_text()
+        return self.whole(own)
 
     def whole(self, own):
         """A script with the parts that it needs in front of it, as embed.cmake makes it."""
@@ -76,7 +86,10 @@ class Queue:
             self.r.hset(PREFIX + "clock", mapping={"s": self.clock.ms // 1000, "us": self.clock.ms % 1000 * 1000})
         if name not in self.scripts:
             self.scripts[name] = self.r.script_load(self.source(name))
-        return self.r.evalsha(self.scripts[name], 1, PREFIX, *[str(a) for a in args])
+        words = [str(a) for a in args]
+        if takes_several(name):
+            return self.r.evalsha(self.scripts[name], 1, PREFIX, len(words), *words)[0]
+        return self.r.evalsha(self.scripts[name], 1, PREFIX, *words)
 
     def key(self, name):
         return PREFIX + name

@@ -19,20 +19,21 @@ NO_FENCE = """
   if a[1] == 'HMGET' then
     local r = real(...)
     for i = 3, #a do
-      if a[i] == 'fence' then r[i - 2] = ARGV[2] end
+      if a[i] == 'fence' then r[i - 2] = ARGV[3] end
     end
     return r
   end"""
 
-# What goes wrong in which script (model_store.py), within which bounds it is looked for, and what is found then.
+# What goes wrong in which script (model_store.py), within which bounds it is looked for, and what is found then. Where a
+# script takes several, ARGV[1] is how many words the one has.
 FAULTS = {
     "finish does not look at the fence": ("finish", NO_FENCE, LATE, ""),
     "store does not look at the fence": ("store", NO_FENCE, LATE, "is stored with fence"),
-    "a claim at the same moment gives the same fence": ("claim", NO_FENCE.replace("ARGV[2]", "'0'"), LATE, ""),
+    "a claim at the same moment gives the same fence": ("claim", NO_FENCE.replace("ARGV[3]", "'0'"), LATE, ""),
     "a permit does not look for an answer": ("permit", """
   if a[1]:match('^H') and a[3]:match('^won:') then return false end""", LATE, "its answer is stored"),
     "an answer of a worker that lost its lease is refused": ("settle", """
-  if a[1] == 'HMGET' and a[2] == P .. 'j:' .. ARGV[2] and real('HGET', a[2], 'fence') ~= ARGV[3] then return {} end""",
+  if a[1] == 'HMGET' and a[2] == P .. 'j:' .. ARGV[3] and real('HGET', a[2], 'fence') ~= ARGV[4] then return {} end""",
         LATE, "thrown away"),
     "the second answer takes the place of the first": ("settle", """
   if a[1] == 'HMGET' and a[3]:match('^won:') then return {} end""", LATE, "that counts"),

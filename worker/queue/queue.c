@@ -304,9 +304,9 @@ struct queue *queue_new(struct loop *l, const struct queue_options *options)
 
 static bool is_busy(const struct queue *q)
 {
-	return q->sends || q->shots || q->is_listening || q->tick.is_busy || q->filing.is_busy ||
-	       q->refiling.is_busy || q->claiming.is_busy || q->renewing.is_busy ||
-	       q->limits_fetch.is_busy || q->starting;
+	return q->sends || q->joints || q->shots || q->is_listening || q->tick.is_busy ||
+	       q->filing.is_busy || q->refiling.is_busy || q->claiming.is_busy ||
+	       q->renewing.is_busy || q->limits_fetch.is_busy || q->starting;
 }
 
 static void stop_loop(struct timeout *t)
@@ -370,6 +370,7 @@ void queue_free(struct queue *q)
 		run_loop(q, LAST_WORDS_MS); /* until the last is answered */
 	}
 	queue_give_up(q);
+	joint_go(q); /* nobody waits for it: it is forgotten */
 	redis_free(q->redis);
 	for (int i = 0; i < TURNS_AT_END && is_busy(q); i++)
 		run_loop(q, 0);

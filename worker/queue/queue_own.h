@@ -2,6 +2,7 @@
  *
  *   queue.c         made, started, stopped; the server is checked; heartbeats, reaping
  *   queue_send.c    a script that is sent until it is answered; one that is sent once
+ *   queue_joint.c   several such scripts as one command
  *   queue_door.c    entries of the door become jobs
  *   queue_claim.c   jobs become leases
  *   queue_lease.c   leases are renewed, lost, cancelled, and what is stored with them
@@ -32,6 +33,7 @@ struct send {
 	size_t count, max;
 	uint32_t tries;
 	struct redis_call redis; /* the reply, when it was answered */
+	struct joint *joint;     /* of which it is the reply; NULL: its own */
 	struct sleep_call rest;
 	/* From the top of the loop: answered, or task.call.err says why not (cancelled, or an error
 	 * that no repetition helps). The send is freed when it returns. */
@@ -55,6 +57,13 @@ void send_add_text(struct send *s, const char *text);
 void send_add_number(struct send *s, uint64_t number);
 void send_start(struct send *s, void (*answered)(struct send *s));
 const struct redis_value *send_item(const struct send *s, size_t n); /* of an array reply */
+
+/* ---- queue_joint.c ---- */
+
+/* In place of script_start(), for what script_takes_several(): s->redis.call ends. */
+void joint_start(struct send *s);
+void joint_leave(struct send *s); /* the reply is not needed any more */
+void joint_go(struct queue *q);   /* what is gathered goes out now */
 
 /* A script that is sent once at a time, and whose failure the next one makes up for. */
 struct once {
@@ -96,8 +105,11 @@ struct queue {
 	bool start_noted;
 
 	struct send *sends; /* under way */
-	size_t spooling;    /* files of answers that are being written */
-	size_t shots;       /* commands under way that nobody waits for */
+	struct joint *gathering[SCRIPT_COUNT];
+	struct timeout joint_timer;
+	size_t joints;   /* that gather or are under way */
+	size_t spooling; /* files of answers that are being written */
+	size_t shots;    /* commands under way that nobody waits for */
 
 	struct timeout tick_timer;
 	struct once tick;

@@ -69,7 +69,11 @@ static enum task_next send_it(struct task *t)
 	if (s->queue->is_given_up)
 		return task_fail(t, ERR_SHUTDOWN, "Redis is not waited for any more");
 	s->tries++;
-	script_start(&s->queue->scripts, &s->redis, s->arena, s->script, s->count, s->words);
+	if (script_takes_several(s->script))
+		joint_start(s);
+	else
+		script_start(&s->queue->scripts, &s->redis, s->arena, s->script, s->count,
+			     s->words);
 	return task_await_either(t, &s->redis.call, sent);
 }
 
@@ -120,6 +124,7 @@ static void send_done(struct call *c)
 		s->next->link = s->link;
 	if (s->queue->is_closed && !s->queue->sends)
 		loop_stop(s->queue->loop);
+	joint_leave(s);
 	arena_free(s->arena);
 }
 

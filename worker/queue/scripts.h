@@ -71,7 +71,11 @@ struct scripts {
 void scripts_init(struct scripts *s, struct redis *redis,
 		  const char *prefix); /* prefix must stay */
 
-/* Sends one; the words must stay until the call has ended. */
+/* Whether its words are those of several things, each behind their number, and its reply an array of
+ * replies (lua/each.lua). */
+bool script_takes_several(enum script script);
+
+/* Sends one. */
 void script_start(struct scripts *s, struct redis_call *c, struct arena *a, enum script script,
 		  size_t count, const struct str *words);
 

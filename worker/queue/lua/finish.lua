@@ -5,6 +5,7 @@
 --       what is noted of an item of a batch (JSON) or '', then texts to store as in store.lua
 -- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
 -- Sent twice: 1 if nobody else has it since.
+-- Told of several at once: each.lua.
 -- With: groups ends
 local id, fence, worker, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local result, log, code, at_ms, route, full = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]

@@ -11,6 +11,7 @@
 -- Reply: {1, rows of past calls or ''} go; {4, answer, nano-dollars saved} it is in the cache; {0, at ms, scope, kind, used, limit} come back then; {2, the same} never in this
 --        period; with the kind 'paused' scope is what is paused; {3} the question has been answered since: run the job again; {-1} the lease is lost.
 -- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
+-- Told of several at once: each.lua.
 -- With: windows calls
 local permit, id, fence, step, n, question, route = unpack(ARGV, 1, 7)
 local lasts_ms, lease_ms, cost, is_retry = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'

@@ -11,6 +11,7 @@
 --        now and then all that is learned of such calls, else ''[, 1: from now on nothing goes to the route, because no credit is left]}
 -- Sent twice: the record is gone, nothing is booked again; the first answer to a question stays. An
 -- answer is taken from anybody: it was paid for.
+-- Told of several at once: each.lua.
 -- With: windows releases groups calls
 local permit, id, fence, step, n, question, route, flow, outcome, text = unpack(ARGV, 1, 10)
 local input, cached, output, cost = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])

@@ -2,6 +2,7 @@
 -- ARGV: job, fence, then for each text: name, 1 and the text, or 0 and '' to forget it
 -- Reply: 1 stored; 0 the job is not ours any more, nothing was stored.
 -- Sent twice: the same.
+-- Told of several at once: each.lua.
 local j = fields(K('j:' .. ARGV[1]), 'fence', 'state')
 if j.fence ~= ARGV[2] or j.state ~= 'active' then
   return 0

@@ -1,8 +1,10 @@
 """flow-worker connect where no real Directus is needed: who is asked for the token, and how (tests/e2e has the rest)."""
 
+import contextlib
 import os
 import pty
 import select
+import termios
 
 from processes import built, wait_for
 from worker import environment, run_command
@@ -10,30 +12,85 @@ from worker import environment, run_command
 TOKEN = "admin-token-typed-by-hand-0007"
 
 
-def test_the_token_is_asked_for_without_echo(fake_directus, tmp_path):
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(tmp_path)
-        program = str(built("flow-worker"))
-        os.execve(program, [program, "connect", fake_directus.url, "--collections", "articles"], environment())
-    shown = b""
+class Asked:
+    """The program on a terminal of its own; stderr: the descriptor that it has instead of the terminal there."""
 
-    def reads(text):
-        nonlocal shown
-        while select.select([terminal], [], [], 0)[0]:
+    def __init__(self, url, folder, stderr):
+        self.shown, self.status = b"", None
+        self.child, self.terminal = pty.fork()
+        if self.child == 0:
+            if stderr is not None:
+                os.dup2(stderr, 2)
+            os.chdir(folder)
+            program = str(built("flow-worker"))
+            os.execve(program, [program, "connect", url, "--collections", "articles"], environment())
+
+    def shows(self, text):
+        while select.select([self.terminal], [], [], 0)[0]:
             try:
-                shown += os.read(terminal, 4096)
+                self.shown += os.read(self.terminal, 4096)
             except OSError:  # the program has ended
                 break
-        return text in shown
+        return text in self.shown
 
-    wait_for(lambda: reads(b"not kept): "), "the program asks")
-    os.write(terminal, TOKEN.encode() + b"\n")
-    _, status = os.waitpid(child, 0)
-    wait_for(lambda: reads(b"no administrator"), "the fake's answer")
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 1
-    assert TOKEN.encode() not in shown
+    def types(self, text):
+        os.write(self.terminal, text)
+
+    def is_quiet(self):
+        return not termios.tcgetattr(self.terminal)[3] & termios.ECHO
+
+    def has_ended(self):
+        self.shows(b"")  # what nobody reads holds it up
+        pid, status = os.waitpid(self.child, os.WNOHANG)
+        if pid:
+            self.status = os.waitstatus_to_exitcode(status)
+        return pid
+
+
+@contextlib.contextmanager
+def asked(url, folder, stderr=None):
+    program = Asked(url, folder, stderr)
+    try:
+        yield program
+    finally:
+        os.close(program.terminal)  # SIGHUP, if it still runs
+        if program.status is None:
+            os.waitpid(program.child, 0)
+
+
+def full_pipe():
+    """-> the end to read, the end to write: who writes there waits until somebody has read."""
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(into, b".")
+    os.set_blocking(into, True)
+    return out, into
+
+
+def test_the_token_is_asked_for_without_echo(fake_directus, tmp_path):
+    with asked(fake_directus.url, tmp_path) as program:
+        wait_for(lambda: program.shows(b"not kept): "), "the program asks")
+        program.types(TOKEN.encode() + b"\n")
+        wait_for(lambda: program.shows(b"no administrator"), "the fake's answer")
+        wait_for(program.has_ended, "the program ends")
+    assert program.status == 1
+    assert TOKEN.encode() not in program.shown
+    assert {r["headers"].get("authorization") for r in fake_directus.requests} == {f"Bearer {TOKEN}"}
+
+
+def test_whoever_types_as_soon_as_the_token_is_asked_for_is_heard_and_not_shown(fake_directus, tmp_path):
+    out, into = full_pipe()
+    with asked(fake_directus.url, tmp_path, stderr=into) as program:
+        wait_for(program.is_quiet, "the terminal is quiet, although the question has not been written yet")
+        program.types(TOKEN.encode() + b"\n")
+        os.close(into)
+        with open(out, "rb") as said:
+            text = said.read().lstrip(b".")  # to the end of the program
+        wait_for(program.has_ended, "the program ends")
+    assert text.startswith(b"Token of an administrator") and b"no administrator" in text
+    assert TOKEN.encode() not in program.shown + text
     assert {r["headers"].get("authorization") for r in fake_directus.requests} == {f"Bearer {TOKEN}"}
 
 

@@ -73,7 +73,8 @@ static void trouble(struct view *v, const char *text)
 
 /* ---- the administrator's token ---- */
 
-/* Asked without echo; NULL: there is nobody to ask. */
+/* Asked without echo; NULL: there is nobody to ask. The terminal is quiet before it asks: what comes in answer to the
+ * question, however fast, is neither shown nor dropped. */
 static const char *ask_token(struct arena *a)
 {
 	char text[TOKEN_MAX];
@@ -82,10 +83,10 @@ static const char *ask_token(struct arena *a)
 
 	if (isatty(STDIN_FILENO) != 1 || tcgetattr(STDIN_FILENO, &old) != 0)
 		return NULL;
-	fputs("Token of an administrator (not shown, not kept): ", stderr);
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	fputs("Token of an administrator (not shown, not kept): ", stderr);
 	told = fgets(text, sizeof(text), stdin) != NULL;
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 	fputs("\n", stderr);

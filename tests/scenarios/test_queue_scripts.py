@@ -795,6 +795,48 @@ def test_a_minute_begins_when_the_call_was_sent(q, clock):
     assert b.permit(rule) == [1]
 
 
+def test_a_call_that_was_sent_late_counts_from_then_also_when_it_lasts_longer_than_the_window(q, clock):
+    rule = [("openai", "rpm", 1, 1, "arrival")]
+    a, b = q.one(id="a"), q.one(id="b")
+    begun = clock.ms
+    assert a.permit(rule, lasts_ms=120000) == [1]
+    clock.go(61000)
+    a.renew()
+    a.settle(answer="x", late_ms=3000)
+    refusal = b.permit(rule)
+    assert refusal[0] == 0, "it came to the provider 58 s ago"
+    clock.ms = begun + 63400
+    assert b.permit(rule) == [1]
+
+
+def test_a_call_that_has_left_the_window_is_taken_from_it_once(q, clock):
+    rule = [("openai", "rpm", 2, 1, "arrival")]
+    a, b = q.one(id="a"), q.one(id="b")
+    assert a.permit(rule, lasts_ms=120000) == [1]
+    clock.go(59000)
+    a.renew()
+    assert b.permit(rule) == [1]
+    clock.go(2000)
+    a.settle(answer="x", late_ms=100)
+    assert q.used("openai", "rpm") == 1, "the other one"
+
+
+def test_what_a_lost_call_held_is_taken_from_the_window_once(q, clock):
+    rule = [("openai", "tpm", 1000, 500, "usage")]
+    a = q.one(id="a")
+    assert a.permit(rule, lasts_ms=20000) == [1]
+    clock.go(16000)
+    q.tick()
+    assert q.used("openai", "tpm") == 500, "until a minute after its last moment"
+    clock.go(63000)
+    b = q.one(id="b")
+    assert b.permit([("openai", "tpm", 1000, 300, "usage")]) == [1]
+    b.settle(answer="x", used=(300, 0, 0))
+    clock.go(2000)
+    a.settle(answer="late", used=(100, 0, 0))
+    assert q.used("openai", "tpm") == 400
+
+
 def test_budgets_refuse_by_period_and_say_whether_for_good(q, clock):
     a = q.one(id="a")
     ends = clock.ms + 3600000

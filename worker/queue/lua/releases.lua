@@ -11,7 +11,8 @@ local function window_release(scope, kind, held, used, bucket)
   end
 end
 
--- What was put into one bucket, if it still counts, belongs into another one; `instead`: as that amount.
+-- What was put into one bucket belongs into another one, also if it has left the window meanwhile; `instead`: as that
+-- amount.
 local function window_move(scope, kind, from, amount, to, instead)
   local w = window_open(scope, kind, from)
   local back = math.min(w.there, amount)
@@ -23,7 +24,7 @@ local function window_move(scope, kind, from, amount, to, instead)
       call('HSET', w.key, whole(from), w.there - back)
     end
   end
-  local put = instead or back
+  local put = to >= math.floor((now - w.span) / w.size) and (instead or amount) or 0
   if put > 0 and from ~= to then
     w.there = number(call('HGET', w.key, whole(to)))
     window_put(w, to, put)

@@ -86,6 +86,9 @@ local function window_tidy(w, bucket, first, is_back)
     end)
   end
   w.first = first
+  if bucket and bucket < first then
+    w.there = 0
+  end
   for i = 1, #old, 500 do
     call('HDEL', w.key, unpack(old, i, math.min(i + 499, #old)))
   end

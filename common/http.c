@@ -47,11 +47,11 @@ struct transfer {
 	struct host *host;
 	struct lane *lane;     /* NULL: not with curl (yet) */
 	struct host_wait wait; /* for the host's addresses */
-	struct timeout whole, phase;
+	struct timeout whole, phase, sent;
 	uint64_t started_at, last_piece_at; /* 0: no piece has come */
 	unsigned sends;
-	uint64_t sent_at_ms;
-	struct error why; /* what our callbacks stopped it for */
+	uint64_t sent_at_ms; /* 0: not before the loop comes round */
+	struct error why;    /* what our callbacks stopped it for */
 	struct buf body;
 	struct http_head head;
 	char curl_text[CURL_ERROR_SIZE];
@@ -129,6 +129,13 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	return multi_open_socket(t->lane->multi, address);
 }
 
+/* curl has come back since before_send(), and has written what there was room for: this process may have been without a
+ * processor between the two. */
+static void note_sent(struct timeout *timeout)
+{
+	container_of(timeout, struct transfer, sent)->sent_at_ms = wall_ms();
+}
+
 /* Called each time before the request is sent: the second time is curl's own repetition. */
 static int before_send(void *data, char *their_ip, char *our_ip, int their_port, int our_port)
 {
@@ -147,7 +154,7 @@ static int before_send(void *data, char *their_ip, char *our_ip, int their_port,
 			   t->host->name, t->host->port);
 		return CURL_PREREQFUNC_ABORT;
 	}
-	t->sent_at_ms = wall_ms();
+	timeout_start(t->http->loop, &t->sent, 0, note_sent);
 	CRASH_POINT("before_request");
 	return CURL_PREREQFUNC_OK;
 }
@@ -513,6 +520,7 @@ static void finish(struct transfer *t)
 
 	timeout_stop(h->loop, &t->whole);
 	timeout_stop(h->loop, &t->phase);
+	timeout_stop(h->loop, &t->sent);
 	if (t->wait.waiting)
 		host_stop_waiting(t->host, &t->wait);
 	if (t->lane) {
@@ -524,7 +532,7 @@ static void finish(struct transfer *t)
 	c->headers = t->head.headers;
 	c->header_count = t->head.count;
 	c->sent = t->sends > 0;
-	c->sent_at_ms = t->sent_at_ms;
+	c->sent_at_ms = c->sent && !t->sent_at_ms ? wall_ms() : t->sent_at_ms;
 	c->total_ms = (uint32_t)(loop_now(h->loop) - t->started_at);
 	c->transfer = NULL;
 	if (c->call.stop == ERR_OK)

@@ -50,9 +50,9 @@ struct http_call {
 	struct str body;                   /* in the arena; all of it, also what on_data has seen */
 	const struct http_header *headers; /* of the reply, names in lower case, in the arena */
 	size_t header_count;
-	bool sent; /* the request may have reached the other side */
-	uint64_t
-		sent_at_ms; /* time of day at which that was; connecting and waiting is before it */
+	bool sent;           /* the request may have reached the other side */
+	uint64_t sent_at_ms; /* time of day when it had been written, or its beginning if it is
+			      * long; connecting and waiting is before it */
 	uint32_t first_byte_ms, total_ms;
 	/* If set (by the caller, before http_start()): called with each piece of a reply of status
 	 * 2xx as it comes. It must not end or cancel the call. */

@@ -2,8 +2,11 @@
 # labels: slow
 
 import json
+import pathlib
+import time
 
-from processes import wait_for
+from needs import missing
+from processes import built, wait_for
 
 JOB = {"operation": "ai-generate", "options": {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "Hello " * 50,
                                                "maxTokens": 100}}
@@ -31,6 +34,25 @@ def test_concurrency_holds_over_all_workers_and_is_used(start_simulator, start_w
     begun = sorted(line["at"] for line in ledger)
     at_once = [sum(start <= other < start + 90 for other in begun) for start in begun]
     assert max(at_once) == 5, "a call takes 100 ms"
+
+
+def is_stopped(worker):
+    return pathlib.Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_call_counts_from_when_it_was_written_also_if_the_worker_lost_the_processor_just_before(simulator, start_worker, queue):
+    if b"STOP_AT" not in built("flow-worker").read_bytes():
+        missing("crashpoints", "the worker is built without -DCRASHPOINTS=ON")
+    worker = start_worker(AI_LIMITS='json:[{"scope":"openai","rpm":100}]', STOP_AT="before_request")
+    id = queue.enqueue(JOB)
+    wait_for(lambda: is_stopped(worker), "the worker has begun to send")
+    admitted = time.time()
+    wait_for(lambda: time.time() > admitted + 1, "a second later")
+    worker.resume()
+    assert queue.result(id)["status"] == "done"
+    call, = simulator.ledger()
+    bucket, = [int(name) for name in queue.client.hkeys(f"{queue.prefix}win:openai|rpm") if name.isdigit()]
+    assert call["at"] < (bucket + 1) * 100, "it leaves the worker's window before the provider's"
 
 
 def test_a_budget_is_never_exceeded_and_the_rest_fails(start_simulator, start_worker, queue):

@@ -5,7 +5,9 @@ import http.client
 import json
 import pathlib
 import resource
+import signal
 import socket
+import time
 
 import pytest
 import requests
@@ -82,6 +84,28 @@ def test_the_ledger_knows_each_call(simulator):
     assert (line["status"], line["outcome"], line["bytes"]) == (200, "sent", len(body))
     assert simulator.ledger(call="other") == []
     assert "sk-secret" not in simulator.process.log
+
+
+def test_a_request_came_when_the_kernel_had_it_however_late_the_simulator_reads_it(simulator):
+    body = json.dumps(chat()).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    def connect():
+        return socket.create_connection(("127.0.0.1", simulator.port), timeout=30)
+
+    with connect() as old:
+        simulator.ledger()  # by now it has been accepted
+        simulator.process.signal(signal.SIGSTOP)
+        with connect() as new:
+            for connection in (new, old):
+                connection.sendall(head + body)
+            sent = time.time() * 1000
+            wait_for(lambda: time.time() * 1000 > sent + 200, "a while")
+            simulator.process.signal(signal.SIGCONT)
+            for connection in (new, old):
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    came = [line["at"] for line in simulator.ledger()]
+    assert len(came) == 2 and max(came) <= sent
 
 
 def test_a_client_that_goes_away_is_seen(start_simulator):

@@ -22,6 +22,7 @@ struct connection {
 	struct buf body; /* of a chunked request */
 	enum reading reading;
 	size_t wanted; /* bytes of the body or of the chunk */
+	double came;   /* when the kernel had the newest bytes of `in` */
 	struct exchange *exchange;
 	size_t act;        /* the one being played */
 	uint64_t act_sent; /* its bytes that are sent */
@@ -35,12 +36,17 @@ struct connection {
 static void parse(struct connection *c);
 static void play(struct connection *c);
 
+static double ms_of(const struct timespec *t)
+{
+	return (double)t->tv_sec * 1e3 + (double)t->tv_nsec / 1e6;
+}
+
 double now_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return ms_of(&t);
 }
 
 const char *request_header(const struct request *r, const char *name)
@@ -245,7 +251,7 @@ static void request_whole(struct connection *c, struct str body)
 	struct exchange *x = c->exchange;
 
 	x->request.body = arena_str(x->arena, body);
-	x->at = now_ms();
+	x->at = c->came;
 	c->is_answering = c->is_handled = true;
 	c->server->handler->handle(x);
 }
@@ -463,12 +469,53 @@ static void parse(struct connection *c)
 		buf_clear(&c->in); /* thousands of idle connections must not each hold a buffer */
 }
 
+/* ---- when bytes came: told by the kernel, however late this process gets its turn ---- */
+
+/* Connections inherit it from the socket that listens. */
+static void ask_for_moments(const uv_tcp_t *listener)
+{
+	int fd, yes = 1;
+
+	if (uv_fileno((const uv_handle_t *)listener, &fd) == 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
+}
+
+/* When the last of the bytes came that are about to be read into `room`. libuv reads without asking for it, so they are
+ * looked at before. */
+static double moment_of(const uv_tcp_t *tcp, void *room, size_t size)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct iovec piece = {room, size};
+	struct msghdr m = {.msg_iov = &piece,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof control};
+	struct timespec t;
+	int fd;
+
+	if (uv_fileno((const uv_handle_t *)tcp, &fd) != 0 ||
+	    recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		return now_ms();
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&t, CMSG_DATA(h), sizeof t);
+		return ms_of(&t);
+	}
+	return now_ms();
+}
+
 /* ---- libuv ---- */
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *bytes)
 {
 	static char room[64 * 1024];
+	struct connection *c = handle->data;
 
+	c->came = moment_of(&c->tcp, room, sizeof room);
 	*bytes = uv_buf_init(room, sizeof room);
 }
 
@@ -512,9 +559,11 @@ struct http_server *http_server_new(uv_loop_t *loop, int port, const struct http
 	uv_tcp_init(loop, &s->tcp);
 	s->tcp.data = s;
 	uv_ip4_addr("127.0.0.1", port, &address);
-	if (uv_tcp_bind(&s->tcp, (const struct sockaddr *)&address, 0) == 0 &&
-	    uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection) == 0)
-		return s;
+	if (uv_tcp_bind(&s->tcp, (const struct sockaddr *)&address, 0) == 0) {
+		ask_for_moments(&s->tcp);
+		if (uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection) == 0)
+			return s;
+	}
 	return NULL; /* the program ends */
 }
 

@@ -64,7 +64,7 @@ struct exchange {
 	struct arena *arena;
 	struct request request;
 	struct script script;
-	double at; /* milliseconds since 1970 at which the request was whole */
+	double at; /* milliseconds since 1970 at which the kernel had all of the request */
 	uint64_t bytes_sent;
 	enum outcome outcome;
 	void *owner_data;

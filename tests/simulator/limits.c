@@ -2,6 +2,9 @@
  * if the 60 seconds (rpd: 24 hours) that end with it hold no more than the limit. Refused requests
  * count as requests, as they do at OpenAI, and each is a violation by the client.
  *
+ * A request came when the kernel had all of it, however late this process reads it. So one that came earlier than
+ * another may be read later: it takes its place among those that were read.
+ *
  * What a request takes: input tokens of its text; output tokens reserved from its maximum and
  * corrected when it ends; of tpm max(input, maximum), kept, or with charge=usage its input, and
  * input + output when it has ended. */
@@ -28,14 +31,15 @@ static const struct {
 struct taking {
 	double at;
 	long amount[KINDS];
+	bool is_over[KINDS]; /* it has left the window */
 };
 
 struct limit_bucket {
 	struct limit_bucket *next;
 	char *name;
-	struct taking *takings; /* in the order of their times; places before `first` are over */
-	size_t count, cap;
-	size_t first[KINDS]; /* in the window of that kind */
+	struct taking **takings; /* in the order of their times; places before `first` are over */
+	size_t count, cap, forgotten; /* so many of them were before limits_reset() */
+	size_t first[KINDS];          /* in the window of that kind that ends with the newest */
 	long sum[KINDS], peak[KINDS];
 	long open, peak_open, admitted, violations;
 };
@@ -78,38 +82,76 @@ static void slide(struct limit_bucket *b, double now)
 {
 	for (int k = 0; k < KINDS; k++)
 		while (b->first[k] < b->count &&
-		       b->takings[b->first[k]].at <= now - kinds[k].window_ms)
-			b->sum[k] -= b->takings[b->first[k]++].amount[k];
+		       b->takings[b->first[k]]->at <= now - kinds[k].window_ms) {
+			struct taking *t = b->takings[b->first[k]++];
+
+			t->is_over[k] = true;
+			b->sum[k] -= t->amount[k];
+		}
+}
+
+/* The most that a window holds which ends at that moment, or with one of those that came later and were read already. */
+static long fullest(const struct limit_bucket *b, enum kind kind, double at)
+{
+	size_t first = b->first[kind], end = b->count;
+	long sum = b->sum[kind], most;
+
+	while (end > first && b->takings[end - 1]->at > at)
+		sum -= b->takings[--end]->amount[kind];
+	while (first > b->forgotten && b->takings[first - 1]->at > at - kinds[kind].window_ms)
+		sum += b->takings[--first]->amount[kind];
+	for (most = sum; end < b->count; end++) {
+		const struct taking *last = b->takings[end];
+
+		sum += last->amount[kind];
+		for (; b->takings[first]->at <= last->at - kinds[kind].window_ms; first++)
+			sum -= b->takings[first]->amount[kind];
+		most = sum > most ? sum : most;
+	}
+	return most;
 }
 
 /* Milliseconds until `amount` more fit; 0: they do. */
 static double wait_for(const struct limit_bucket *b, enum kind kind, long amount, double now)
 {
-	long sum = b->sum[kind], limit = limit_of(kind);
+	long sum = fullest(b, kind, now), limit = limit_of(kind);
 
 	if (!limit || sum + amount <= limit)
 		return 0;
 	for (size_t i = b->first[kind]; i < b->count; i++) {
-		sum -= b->takings[i].amount[kind];
+		sum -= b->takings[i]->amount[kind];
 		if (sum + amount <= limit)
-			return b->takings[i].at + kinds[kind].window_ms - now;
+			return b->takings[i]->at + kinds[kind].window_ms - now;
 	}
 	return kinds[kind].window_ms;
 }
 
-static size_t take(struct limit_bucket *b, const struct taking *taking)
+static struct taking *take(struct limit_bucket *b, const struct taking *taking)
 {
+	struct taking *t = xmalloc(sizeof *t);
+	size_t place = b->count;
+
+	*t = *taking;
 	if (b->count == b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 1024;
-		b->takings = xrealloc(b->takings, b->cap * sizeof *b->takings);
+		b->takings = xrealloc(b->takings, b->cap * sizeof(struct taking *));
 	}
-	b->takings[b->count] = *taking;
+	for (; place > b->forgotten && b->takings[place - 1]->at > t->at; place--)
+		b->takings[place] = b->takings[place - 1];
+	b->takings[place] = t;
+	b->count++;
 	for (int k = 0; k < KINDS; k++) {
-		b->sum[k] += taking->amount[k];
-		if (b->sum[k] > b->peak[k])
-			b->peak[k] = b->sum[k];
+		long most;
+
+		t->is_over[k] = place < b->first[k];
+		if (t->is_over[k])
+			b->first[k]++;
+		else
+			b->sum[k] += t->amount[k];
+		most = fullest(b, (enum kind)k, t->at);
+		b->peak[k] = most > b->peak[k] ? most : b->peak[k];
 	}
-	return b->count++;
+	return t;
 }
 
 /* Go's way to print a duration, as OpenAI's headers have it. */
@@ -142,7 +184,7 @@ static void add_headers(const struct limit_bucket *b, enum kind kind, const stru
 	const char *name = is_anthropic ? kinds[kind].anthropic : kinds[kind].openai;
 	long left = limit_of(kind) - b->sum[kind];
 	/* full again when the newest taking has left the window */
-	double full = b->sum[kind] ? b->takings[b->count - 1].at + kinds[kind].window_ms : now;
+	double full = b->sum[kind] ? b->takings[b->count - 1]->at + kinds[kind].window_ms : now;
 
 	if (!name || !limit_of(kind) || f == &format_gemini)
 		return;
@@ -250,11 +292,9 @@ bool limits_admit(struct record *record, const struct question *q, const struct 
 	return record->is_admitted;
 }
 
-static void correct(struct limit_bucket *b, size_t place, enum kind kind, long amount)
+static void correct(struct limit_bucket *b, struct taking *t, enum kind kind, long amount)
 {
-	struct taking *t = &b->takings[place];
-
-	if (place >= b->first[kind])
+	if (!t->is_over[kind])
 		b->sum[kind] += amount - t->amount[kind];
 	t->amount[kind] = amount;
 }
@@ -276,8 +316,11 @@ void limits_reset(void)
 {
 	for (struct limit_bucket *b = buckets; b; b = b->next) {
 		b->admitted = b->violations = b->peak_open = 0;
+		for (; b->forgotten < b->count; b->forgotten++)
+			for (int k = 0; k < KINDS; k++) /* those under way must not come back in */
+				b->takings[b->forgotten]->is_over[k] = true;
 		for (int k = 0; k < KINDS; k++) {
-			b->first[k] = b->count; /* those under way must not come back in */
+			b->first[k] = b->count;
 			b->sum[k] = b->peak[k] = 0;
 		}
 	}

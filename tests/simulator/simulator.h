@@ -171,6 +171,7 @@ void limits_print(struct buf *out); /* for /__sim/stats */
 /* ---- ledger ---- */
 
 struct limit_bucket;
+struct taking;
 
 struct record {
 	uint64_t number;
@@ -183,7 +184,7 @@ struct record {
 	enum outcome outcome;
 	struct usage usage;          /* of the answer that was made; zeros for errors */
 	struct limit_bucket *bucket; /* whose limits it was admitted to, until it is settled */
-	size_t taking;
+	struct taking *taking;       /* what it took of them */
 	bool is_admitted;
 	bool is_forgotten; /* the ledger was reset while it was open */
 	uint64_t bytes_sent;

@@ -61,26 +61,30 @@ static const char *saying(struct str text, const struct json_stop *stop)
 	return NULL;
 }
 
-/* The bytes of so many characters around a place, as V8 shows a long text. */
+/* Moves *at on by characters, until they have so many UTF-16 units or more, or the text ends. */
+static void skip_units(struct str text, size_t *at, size_t units)
+{
+	for (size_t passed = 0; passed < units && *at < text.len;)
+		passed += utf8_next(text, at) > 0xFFFF ? 2 : 1;
+}
+
+/* The bytes of so many units around a place, as V8 shows a long text; of a character that is half in it all or nothing. */
 static struct str around(struct str text, size_t at, const char **before, const char **behind)
 {
 	enum { CONTEXT = 10, LONG = 2 * CONTEXT + 1 };
 	size_t units = utf8_units(text), place = utf8_units((struct str){text.ptr, at});
-	size_t start = 0, end = 0;
+	size_t start = 0, end = at;
 
 	*before = *behind = "";
 	if (units < LONG)
 		return text;
-	for (size_t i = 0; i < place && place - i > CONTEXT; i++)
-		(void)utf8_next(text, &start);
+	skip_units(text, &start, place > CONTEXT ? place - CONTEXT : 0);
 	if (start > 0)
 		*before = "...";
 	if (place >= units - CONTEXT)
 		return (struct str){text.ptr + start, text.len - start};
 	*behind = "...";
-	end = at;
-	for (size_t i = 0; i < CONTEXT; i++)
-		(void)utf8_next(text, &end);
+	skip_units(text, &end, CONTEXT);
 	return (struct str){text.ptr + start, end - start};
 }
 

@@ -8,7 +8,7 @@ import json
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scenarios"))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / folder) for folder in ("rig", "scenarios")]
 
 from queue_scripts import LONG, PREFIX, Queue, Server, takes_several  # noqa: E402
 

@@ -41,8 +41,8 @@ class _Server:
     def _answers(self, path):
         assert self.process.is_running(), self.process.log[-4000:]
         try:
-            return requests.get(self.url + path, timeout=5) is not None
-        except requests.ConnectionError:
+            return requests.get(self.url + path, timeout=30) is not None
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def stop(self):

@@ -19,7 +19,7 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_for(condition, what, timeout=30, every=0.01):
+def wait_for(condition, what, timeout=60, every=0.01):
     """What condition() returns as soon as it is true (or is not None, False, 0, empty); TimeoutError names `what`."""
     end = time.monotonic() + timeout
     while True:

@@ -79,14 +79,14 @@ class Queue:
         self.client.xadd(f"{self.prefix}in", {"body": body, "id": id, **fields})
         return id
 
-    def result(self, id, timeout=30):
+    def result(self, id, timeout=60):
         """Waits for the end of a job -> its result object."""
         return json.loads(wait_for(lambda: self.client.get(f"{self.prefix}res:{id}"), f"job {id} ends", timeout))
 
     def results(self, ids, timeout=60):
         return [self.result(id, timeout) for id in ids]
 
-    def run(self, job, timeout=30, **fields):
+    def run(self, job, timeout=60, **fields):
         return self.result(self.enqueue(job, **fields), timeout)
 
 
@@ -109,7 +109,7 @@ class Worker:
     def pid(self):
         return self.process.pid
 
-    def wait_until_ready(self, timeout=30):
+    def wait_until_ready(self, timeout=60):
         """Until its own HTTP door says that it takes jobs."""
         wait_for(self._is_ready, "the worker is ready", timeout)
         return self
@@ -117,11 +117,11 @@ class Worker:
     def _is_ready(self):
         assert self.process.is_running(), f"the worker ended:\n{self.log[-4000:]}"
         try:
-            return requests.get(f"{self.url}/ready", timeout=5).status_code == 200
-        except requests.ConnectionError:
+            return requests.get(f"{self.url}/ready", timeout=30).status_code == 200
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
-    def wait_for_log(self, text, timeout=30):
+    def wait_for_log(self, text, timeout=60):
         wait_for(lambda: text in self.log, f"'{text}' in the worker's log", timeout)
 
     def kill(self):

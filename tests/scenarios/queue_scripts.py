@@ -11,6 +11,8 @@ import time
 
 import redis
 
+from processes import wait_for
+
 LUA = pathlib.Path(__file__).resolve().parents[2] / "worker" / "queue" / "lua"
 PREFIX = "{flow-worker}:"
 LONG = "|".ljust(64)  # behind the members of lse, px and cs: lib.lua
@@ -32,13 +34,15 @@ class Server:
              "--save", "", "--loglevel", "warning", *self.options],
             stdout=subprocess.DEVNULL)
         client = redis.Redis(unix_socket_path=self.socket)
-        for _ in range(2000):
-            try:
-                if client.ping():
-                    break
-            except redis.exceptions.RedisError:
-                time.sleep(0.005)
+        wait_for(lambda: self._answers(client), "redis-server answers", 120)
         client.close()
+
+    def _answers(self, client):
+        assert self.process.poll() is None, f"redis-server ended with {self.process.returncode}"
+        try:
+            return client.ping()
+        except redis.exceptions.RedisError:
+            return False
 
     def client(self):
         return redis.Redis(unix_socket_path=self.socket, decode_responses=True)

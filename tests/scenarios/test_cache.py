@@ -125,7 +125,7 @@ def test_what_was_saved_is_counted(simulator, queue, worker, flow_worker):
     saved = 3 * first["last"]["cost"]["total"]
     line = [c for c in flow_worker("status", "--costs", "--json").json["costs"] if c["who"] == "openai/gpt-4.1-mini"][0]
     assert (line["cacheHits"], line["cacheMisses"]) == (3, 1) and line["savedUsd"] == pytest.approx(saved)
-    metrics = requests.get(f"{worker.url}/metrics", timeout=5).text
+    metrics = requests.get(f"{worker.url}/metrics", timeout=30).text
     assert 'flow_worker_cache_lookups_total{provider="openai",model="gpt-4.1-mini",result="hit"} 3' in metrics
     assert "flow_worker_cache_saved_usd_total" in metrics
 

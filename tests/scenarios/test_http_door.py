@@ -20,7 +20,7 @@ def worker(start_worker):
 
 def metrics(worker):
     """Name with labels -> value; promtool must have nothing to say about the text."""
-    text = requests.get(f"{worker.url}/metrics", timeout=5).text
+    text = requests.get(f"{worker.url}/metrics", timeout=30).text
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
     samples = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
@@ -32,7 +32,7 @@ def test_a_job_comes_in_and_its_result_goes_out(worker, simulator):
     answer = requests.post(f"{worker.url}/jobs?wait=30&id=morning&lane=0", json=JOB, headers=HEADERS, timeout=40)
     assert answer.status_code == 200, answer.text
     assert answer.json()["last"]["content"] == "Good morning"
-    again = requests.get(f"{worker.url}/jobs/morning", headers=HEADERS, timeout=5)
+    again = requests.get(f"{worker.url}/jobs/morning", headers=HEADERS, timeout=30)
     assert again.json() == answer.json()
     assert len(simulator.ledger()) == 1
 
@@ -60,8 +60,8 @@ def test_how_the_queue_is_can_be_seen(worker, queue):
 def test_metrics_do_not_wait_for_redis(worker, redis):
     redis.kill()
     wait_for(lambda: metrics(worker)["flow_worker_redis_connected"] == 0, "the worker misses Redis")
-    wait_for(lambda: requests.get(f"{worker.url}/ready", timeout=5).status_code == 503, "it is not ready")
-    assert requests.get(f"{worker.url}/health", timeout=5).status_code == 200
+    wait_for(lambda: requests.get(f"{worker.url}/ready", timeout=30).status_code == 503, "it is not ready")
+    assert requests.get(f"{worker.url}/health", timeout=30).status_code == 200
 
 
 def test_one_who_waits_is_told_when_the_worker_stops(worker):
@@ -110,7 +110,7 @@ def test_a_health_check_asks_the_worker_whether_it_takes_jobs(worker, redis, flo
     for address in (f":{port}", port, f"127.0.0.1:{port}"):
         assert flow_worker("status", "--ready", "--json", WORKER_HTTP_ADDRESS=address).json == {"ready": True}
     redis.kill()
-    wait_for(lambda: requests.get(f"{worker.url}/ready", timeout=5).status_code == 503, "it is not ready")
+    wait_for(lambda: requests.get(f"{worker.url}/ready", timeout=30).status_code == 503, "it is not ready")
     asked = flow_worker("status", "--ready", WORKER_HTTP_ADDRESS=f":{port}")
     assert asked.status == 1 and asked.err.startswith("not ready: ") and len(asked.err) > len("not ready: \n"), asked.err
     assert flow_worker("status", "--ready").status == 2

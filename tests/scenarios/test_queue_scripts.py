@@ -119,11 +119,11 @@ def test_a_lost_consumer_group_is_made_again(q):
 def test_other_workers_are_woken_when_more_is_filed_than_fits(q):
     sub = q.r.pubsub()
     sub.subscribe(q.key("ctl"))
-    assert sub.get_message(timeout=5)["type"] == "subscribe"
+    assert sub.get_message(timeout=30)["type"] == "subscribe"
     for i in range(3):
         q.enqueue(id=str(i))
     q.file(room=2)
-    assert sub.get_message(timeout=5)["data"] == "work"
+    assert sub.get_message(timeout=30)["data"] == "work"
 
 
 # ---- dedup ----

@@ -12,8 +12,9 @@ import worker as rig
 from needs import missing
 from processes import built, wait_for
 
-MIB_MOST = 48  # of the 64 of a container: there is room
+MIB_MOST = 60  # of the 64 of a container. 13, and for each job its text as it came, as it was resolved and as it is sent
 JOBS = int(os.environ.get("FLOW_WORKER_MEMORY_JOBS", 300))
+CALL_MS = 1000  # so that all of them are under way at once
 TEXT = "A sentence of an article that is far too long to be read. " * 3500  # 200 kB
 ASK = {"type": "ai-generate", "key": "ask",
        "options": {"provider": "openai", "model": "gpt-4.1", "maxTokens": 100, "prompt": "Sum up: {{$trigger.payload.content}}"}}
@@ -46,7 +47,7 @@ def done(redis):
 
 
 def test_fifty_jobs_of_200_kb_at_a_time(release, redis, start_simulator, start_worker, queue):
-    worker = start_worker(simulator=start_simulator(delay=200), WORKER_CONCURRENCY=50, LOG_LEVEL="info").wait_until_ready()
+    worker = start_worker(simulator=start_simulator(delay=CALL_MS), WORKER_CONCURRENCY=50, LOG_LEVEL="info").wait_until_ready()
     idle = peak(worker)
     for n in range(JOBS):
         queue.enqueue({"trigger": {"payload": {"content": f"{n} {TEXT}"}}, "operations": [ASK]})
@@ -60,7 +61,7 @@ def test_a_batch_with_50_items_of_200_kb_at_a_time(release, redis, start_simulat
     for n in range(1, items + 1):
         fake_directus.add("articles", id=n, content=f"{n} {TEXT}", meta=None)
     (tmp_path / "flow.json").write_text(json.dumps({"name": "sum up", "operations": [dict(ASK, resolve="item-update_2"), WRITE]}))
-    worker = start_worker(simulator=start_simulator(delay=200), WORKER_CONCURRENCY=50, LOG_LEVEL="info").wait_until_ready()
+    worker = start_worker(simulator=start_simulator(delay=CALL_MS), WORKER_CONCURRENCY=50, LOG_LEVEL="info").wait_until_ready()
     made = flow_worker("batch", "create", "--collection", "articles", "--flow", "flow.json", "--fields", "content", "--budget", "100",
                        "--yes", "--json")
     assert made.status == 0, made.err

@@ -44,6 +44,17 @@ def test_show_tells_everything_about_a_job_also_when_it_has_ended(filed, flow_wo
     assert unknown.status == 1 and "no job 'nobody'" in unknown.err
 
 
+def test_show_tells_how_far_a_job_is_that_has_begun(start_worker, queue, flow_worker):
+    start_worker()
+    queue.enqueue({"operations": [{"operation": "transform", "id": "first", "options": {"json": "{}"}, "resolve": "second"},
+                                  {"operation": "sleep", "id": "second", "options": {"milliseconds": 600_000}}]}, id="long")
+    wait_for(lambda: queue.client.hexists("{flow-worker}:s:long", "step:first"), "the first step")
+    job = flow_worker("jobs", "show", "long", "--json").json
+    assert job["finished"] == ["first"] and "result" not in job
+    flow_worker("jobs", "cancel", "long")
+    assert queue.result("long")["status"] == "cancelled"
+
+
 def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
     assert flow_worker("jobs", "retry", "--code", "INVALID_JOB", "--json").json == {"asked": 1, "moved": 1}
     filed.result("bad-1")

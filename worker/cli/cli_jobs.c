@@ -221,16 +221,28 @@ static void put_json(struct cli_queue *q, cJSON *into, const char *name, const c
 	json_set(q->arena, into, name, value ? value : json_str(q->arena, text->text));
 }
 
-/* What is stored for a job, by name: answers and steps may be long. */
+/* What is stored for a job, by name, since answers and steps may be long; and how far it is: the keys
+ * of the steps that are finished. */
 static void put_stored(struct cli_queue *q, cJSON *into, const char *id)
 {
 	const struct redis_value *names = read_key(q, "HKEYS", "s:", id);
-	cJSON *list = json_array(q->arena);
+	cJSON *finished = json_array(q->arena), *stored = json_array(q->arena);
+	const struct str prefix = STR("step:");
 
-	for (size_t i = 0; names && i < names->count; i++)
-		json_push(list, json_str(q->arena, names->items[i].text));
-	if (json_count(list) > 0)
-		json_set(q->arena, into, "stored", list);
+	for (size_t i = 0; names && i < names->count; i++) {
+		struct str name = names->items[i].text;
+
+		if (str_starts(name, prefix))
+			json_push(finished,
+				  json_str(q->arena, (struct str){name.ptr + prefix.len,
+								  name.len - prefix.len}));
+		else
+			json_push(stored, json_str(q->arena, name));
+	}
+	if (json_count(finished) > 0)
+		json_set(q->arena, into, "finished", finished);
+	if (json_count(stored) > 0)
+		json_set(q->arena, into, "stored", stored);
 }
 
 static cJSON *describe_job(struct cli_queue *q, const char *id)

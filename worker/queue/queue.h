@@ -208,8 +208,7 @@ void lease_free(struct lease *lease); /* takes NULL; calls under way for it are 
 /* In the last second of a lease nothing new is begun: no call, no write. */
 bool lease_may_begin(const struct lease *lease);
 
-/* Fire and forget: progress for people (done of total), a piece of a streamed answer for reply_to. */
-void queue_progress(struct lease *lease, uint64_t done, uint64_t total);
+/* Fire and forget: a piece of a streamed answer for reply_to. */
 void queue_piece(struct lease *lease, uint64_t seq, struct str text);
 
 /* ---- the process ---- */

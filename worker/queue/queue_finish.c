@@ -181,21 +181,6 @@ static struct shot *shot_new(struct queue *q)
 	return shot;
 }
 
-void queue_progress(struct lease *lease, uint64_t done, uint64_t total)
-{
-	struct queue *q = lease_own(lease)->queue;
-	struct shot *shot = lease->lost ? NULL : shot_new(q);
-	struct str words[4];
-
-	if (!shot)
-		return;
-	words[0] = str_of(lease->id);
-	words[1] = word_of(shot->arena, lease->fence);
-	words[2] = word_of(shot->arena, done);
-	words[3] = word_of(shot->arena, total);
-	script_start(&q->scripts, &shot->redis, shot->arena, SCRIPT_PROGRESS, 4, words);
-}
-
 /* Further programs that asked for the same job get the result only. */
 void queue_piece(struct lease *lease, uint64_t seq, struct str text)
 {

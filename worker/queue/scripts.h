@@ -23,7 +23,6 @@
 	X(STORE, store)             \
 	X(FINISH, finish)           \
 	X(BACK, back)               \
-	X(PROGRESS, progress)       \
 	X(PERMIT, permit)           \
 	X(SETTLE, settle)           \
 	X(CANCEL, cancel)           \

@@ -164,7 +164,7 @@ FAULTS = {
     "a settled call keeps its money": ("call('HINCRBY', key, p.reaped and 'u' or 'r', '-' .. back)", ""),
     "a dead worker's money is forgotten": ("call('HINCRBY', K('bud:' .. scope), 'u', p.most)", ""),
     "a dead worker's call counts from when it was admitted": (
-        "math.min(now, bucket * size + lease_ms)", "bucket * size"),
+        "math.min(now, bucket * size + math.max(lease_ms, CONNECT_MS))", "bucket * size"),
     "a permit is settled twice": ("call('DEL', K('p:' .. permit))", ""),
 }
 

@@ -837,6 +837,21 @@ def test_what_a_lost_call_held_is_taken_from_the_window_once(q, clock):
     assert q.used("openai", "tpm") == 400
 
 
+def test_a_call_whose_owner_died_while_it_was_connecting_counts_from_when_it_may_have_arrived(q, clock):
+    q.lease_ms = 3000
+    job = q.one(id="a")
+    assert job.permit([("openai", "rpm", 10, 1)]) == [1]
+    for _ in range(9):  # seconds in which its owner lives, and connects
+        clock.go(1000)
+        job.renew()
+    clock.go(q.lease_ms)
+    q.tick()
+    clock.go(57000)  # a minute after the call was admitted, and nine seconds
+    assert q.used("openai", "rpm") == 1
+    clock.go(6000)
+    assert q.used("openai", "rpm") in (0, None)
+
+
 def test_budgets_refuse_by_period_and_say_whether_for_good(q, clock):
     a = q.one(id="a")
     ends = clock.ms + 3600000

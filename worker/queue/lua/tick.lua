@@ -10,6 +10,7 @@
 local worker, heartbeat, layout, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease_ms, wait_ms, ttl_ms, at_most = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local HEARTBEAT_MS, SILENCE_MS, HOLD_MS = 30000, 3000, 2000
+local CONNECT_MS = 15000 -- a connection is given up after ten seconds (common/http.c)
 local room = tonumber(ARGV[9] or '0')
 local stalled = {}
 
@@ -72,9 +73,9 @@ local function reap_permit(permit)
       call('HINCRBY', K('bud:' .. scope), 'u', p.most)
     elseif bucket == 0 then
       window_release(scope, kind, held, held, bucket_at(kind, p.ends))
-    else -- nobody tells any more when it came to the provider's door: while its owner lived, at the latest
+    else -- nobody tells any more when it came to the provider's door: while its owner lived, or was connecting, at the latest
       local _, size = window_sizes(kind)
-      window_move(scope, kind, bucket, held, bucket_at(kind, math.min(now, bucket * size + lease_ms)))
+      window_move(scope, kind, bucket, held, bucket_at(kind, math.min(now, bucket * size + math.max(lease_ms, CONNECT_MS))))
     end
     for k = i, kind == 'slot' and 0 or i + 4 do
       kept[#kept + 1] = p[k]

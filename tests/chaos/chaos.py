@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Kills, stops and starves workers and Redis while jobs run, and then counts: tests/chaos/chaos.py --help
 
 Each job asks the simulated provider once and writes the answer into an item of a stand-in for Directus. Everything that

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Goes through the moves of a few jobs and workers in every order, with crashes: tests/chaos/model.py --help
 
 The moves are the real scripts on a private Redis, called as a worker calls them, and beside them: a worker dies, a reply

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How much the model check sees: each kind of write that the scripts make is left out in turn. tests/chaos/model_mutants.py
 
 Which writes there are is taken from a run with a spy in the scripts: the script, the command, what key, and of a hash the

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The rows of the reliability goals that need a scene of their own: tests/chaos/rows.py --help
 
 Each row starts its own parts, does to them what it is about, counts, and adds its lines to the table. Counts and order are

@@ -70,12 +70,12 @@ class Loading:
 
     def __init__(self, redis, proxy):
         self.redis = redis
-
-    def goes(self):
-        filler = self.redis.client.pipeline(transaction=False)
+        filler = redis.client.pipeline(transaction=False)
         for n in range(100_000):
             filler.set(f"filler:{n}", "")
         filler.execute()
+
+    def goes(self):
         self.redis.kill()
         self.redis.process = Process([*self.redis.process.command, "--key-load-delay", "1000"],
                                      self.redis.folder / "loading.log")
@@ -148,7 +148,7 @@ def done_with_one_call(queue, simulator, id):
 def test_an_answer_that_redis_has_not_taken_is_kept_when_the_worker_ends(
         queue, simulator, redis, proxy, spool, outage, start_worker):
     state = spool.parent
-    simulator.set(delay="2000")
+    simulator.set(delay="5000")  # Redis is away before it is answered
     worker = start_worker(REDIS=proxy.url, WORKER_STATE_DIRECTORY=state, **SETTINGS)
     id = queue.enqueue(JOB)
     call_is_under_way(simulator)
@@ -165,7 +165,7 @@ def test_an_answer_that_redis_has_not_taken_is_kept_when_the_worker_ends(
 
 
 def test_answers_that_nobody_keeps_are_told_as_lost(queue, simulator, redis, proxy, outage, start_worker):
-    simulator.set(delay="2000")
+    simulator.set(delay="5000")  # Redis is away before it is answered
     worker = start_worker(REDIS=proxy.url, **SETTINGS)
     ids = [queue.enqueue(JOB) for _ in range(3)]
     call_is_under_way(simulator, 3)
@@ -198,7 +198,7 @@ def test_a_call_that_outlasts_the_drain_time_does_not_hold_the_worker(
 
 
 def test_a_redis_that_comes_back_after_the_drain_time_is_told_everything(queue, simulator, proxy, start_worker):
-    simulator.set(delay="2000")
+    simulator.set(delay="5000")  # Redis is away before it is answered
     worker = start_worker(REDIS=proxy.url, **SETTINGS)
     id = queue.enqueue(JOB)
     call_is_under_way(simulator)
@@ -278,7 +278,7 @@ def test_an_answer_that_no_replica_has_is_kept_when_the_worker_ends(
         queue, simulator, redis, spool, tmp_path, start_worker):
     replica = RedisServer(tmp_path / "replica", "--replicaof", "127.0.0.1", redis.port)
     wait_for(lambda: replica.client.info("replication")["master_link_status"] == "up", "the replica is in step")
-    simulator.set(delay="2000")
+    simulator.set(delay="5000")  # Redis is away before it is answered
     worker = start_worker(REDIS_WAIT_REPLICAS=1, WORKER_STATE_DIRECTORY=spool.parent, **SETTINGS)
     id = queue.enqueue(JOB)
     call_is_under_way(simulator)
@@ -298,7 +298,7 @@ def test_an_answer_is_kept_when_the_sentinels_are_gone_with_the_master(
     replica = RedisServer(tmp_path / "replica", "--replicaof", "127.0.0.1", redis.port)
     sentinel = Sentinel(tmp_path / "sentinel", redis)
     named = {"REDIS": None, "REDIS_SENTINELS": f"127.0.0.1:{sentinel.port}", "REDIS_SENTINEL_NAME": "main"}
-    simulator.set(delay="2000")
+    simulator.set(delay="5000")  # Redis is away before it is answered
     worker = start_worker(WORKER_STATE_DIRECTORY=spool.parent, **named, **SETTINGS)
     id = queue.enqueue(JOB)
     call_is_under_way(simulator)

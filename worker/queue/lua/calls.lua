@@ -17,8 +17,13 @@ end
 
 -- What a route has had: calls that ended and retries of this minute, and for the circuit breaker since when how many
 -- calls were judged and how many of them failed; told: it has told us of something left; ill: rl:<route> may be there;
--- is_new: the minute has just begun.
+-- is_new: the minute has just begun, and nobody has looked at that yet.
+local traffics = {}
+
 local function traffic_read(route)
+  if traffics[route] then
+    return traffics[route]
+  end
   local packed, minute = call('HGET', K('tr'), route), math.floor(now / 60000)
   local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0, ill = 0}
   if packed then
@@ -27,27 +32,45 @@ local function traffic_read(route)
   if t.minute ~= minute then
     t.is_new, t.minute, t.calls, t.retries = true, minute, 0, 0
   end
+  traffics[route] = t
   return t
 end
 
+-- It has changed.
 local function traffic_write(route, t)
-  call('HSET', K('tr'), route, cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told, t.ill))
-  if t.is_new then
-    call('PEXPIRE', K('tr'), DAY)
+  if t.is_written then
+    return
   end
+  t.is_written = true
+  local is_new = t.is_new
+  at_the_end(function()
+    call('HSET', K('tr'), route, cmsgpack.pack(t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told, t.ill))
+    if is_new then
+      call('PEXPIRE', K('tr'), DAY)
+    end
+  end)
 end
 
 -- What was used today: by flow and route, as "<flow>|<route>", calls, tokens in, of those cached, tokens out,
 -- nano-dollars, hits and misses of the cache, nano-dollars saved by it; as many of them as there are.
+local uses = {}
+
 local function use_add(flow, route, ...)
-  local key, name = K('use:' .. math.floor(now / DAY)), flow .. '|' .. route
-  local old, more = call('HGET', key, name), {...}
-  local sums = old and {cmsgpack.unpack(old)} or {}
+  local name, more = flow .. '|' .. route, {...}
+  local sums = uses[name]
+  if not sums then
+    local key = K('use:' .. math.floor(now / DAY))
+    local old = call('HGET', key, name)
+    sums = old and {cmsgpack.unpack(old)} or {}
+    uses[name] = sums
+    at_the_end(function()
+      if call('HSET', key, name, cmsgpack.pack(unpack(sums))) > 0 then
+        call('PEXPIRE', key, 100 * DAY)
+      end
+    end)
+  end
   for k = 1, math.max(#sums, #more) do
     sums[k] = (sums[k] or 0) + (more[k] or 0)
-  end
-  if call('HSET', key, name, cmsgpack.pack(unpack(sums))) > 0 then
-    call('PEXPIRE', key, 100 * DAY)
   end
 end
 

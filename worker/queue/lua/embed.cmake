@@ -13,8 +13,8 @@ foreach(source ${sources})
 	endif()
 	# A function of its own around all but lib.lua: what is defined in it takes what lib.lua has from there, instead of
 	# looking for it among all that is defined, each function for each name.
-	string(HEX "return (function() " begin)
-	string(HEX "end)()\n" end)
+	string(HEX "return done((function() " begin)
+	string(HEX "end)())\n" end)
 	set(hex ${lib}${begin})
 	if(plain MATCHES "\n-- With: ([a-z ]+)\n")
 		string(REPLACE " " ";" parts "${CMAKE_MATCH_1}")

@@ -100,8 +100,26 @@ local function short(member)
   return member:sub(-#LONG) == LONG and member:sub(1, -#LONG - 1) or member
 end
 
+-- What several things that one command tells of change together is written once, when all of them are done (done()).
+local counts, last_words = {}, {}
+
 local function count(name, by)
-  call('HINCRBY', K('n'), name, by or '1')
+  counts[name] = (counts[name] or 0) + (by or 1)
+end
+
+local function at_the_end(fn)
+  last_words[#last_words + 1] = fn
+end
+
+-- The script has come to its end with this reply: embed.cmake puts it around what follows.
+local function done(reply)
+  for name, by in pairs(counts) do
+    call('HINCRBY', K('n'), name, whole(by))
+  end
+  for _, fn in ipairs(last_words) do
+    fn()
+  end
+  return reply
 end
 
 local function event(what, id, more)

@@ -209,6 +209,7 @@ if p then
   traffic.calls = traffic.calls + 1
   traffic_write(route, traffic)
   if traffic.is_new then -- for people: which scopes are in use
+    traffic.is_new = false
     for i = TAKEN, #p, 5 do
       local scope = p[i] == 'budget' and p[i + 1]:match('^(.*):') or p[i + 1]
       if scope:sub(1, 6) ~= 'batch:' then -- a batch's budget is shown with the batch

@@ -86,14 +86,20 @@ class Queue:
         return text
 
     def call(self, name, *args):
+        if takes_several(name):
+            return self.call_for_each(name, [args])[0]
+        return self.send(name, args)
+
+    def call_for_each(self, name, things):
+        """One command that tells of several things -> a reply for each."""
+        return self.send(name, [word for args in things for word in (len(args), *args)])
+
+    def send(self, name, words):
         if self.clock is not None:
             self.r.hset(PREFIX + "clock", mapping={"s": self.clock.ms // 1000, "us": self.clock.ms % 1000 * 1000})
         if name not in self.scripts:
             self.scripts[name] = self.r.script_load(self.source(name))
-        words = [str(a) for a in args]
-        if takes_several(name):
-            return self.r.evalsha(self.scripts[name], 1, PREFIX, len(words), *words)[0]
-        return self.r.evalsha(self.scripts[name], 1, PREFIX, *words)
+        return self.r.evalsha(self.scripts[name], 1, PREFIX, *[str(word) for word in words])
 
     def key(self, name):
         return PREFIX + name
@@ -175,8 +181,12 @@ class Job:
         return self.q.call("finish", self.id, self.fence, self.q.worker, outcome, result, log, code, at_ms, route,
                            full, self.q.ttl_ms, self.q.ttl_ms, item, *texts)
 
-    def permit(self, rules=(), step="ask", n=1, question=None, route="openai/gpt", lasts_ms=60000, cost=0,
-               retry=0, name=None, most=None, cache="", max_age_ms=0, learner=""):
+    def permit(self, *args, **more):
+        reply = self.q.call("permit", *self.permit_words(*args, **more))
+        return reply[:1] if reply == [1, ""] else reply
+
+    def permit_words(self, rules=(), step="ask", n=1, question=None, route="openai/gpt", lasts_ms=60000, cost=0,
+                     retry=0, name=None, most=None, cache="", max_age_ms=0, learner=""):
         """rules: (scope, kind, limit, amount[, mode or period[, ends_ms[, on_budget]]])"""
         self.name = name or f"{self.id}#{step}#{n}#{self.fence}"
         self.ask = (step, n, question or n, route)
@@ -184,19 +194,19 @@ class Job:
         for rule in rules:
             rule = list(rule) + ["", 0, "park"][len(rule) - 4:]
             flat += rule[:3] if rule[1] == "concurrency" else rule if rule[1] in ("budget", "soft") else rule[:5]
-        reply = self.q.call("permit", self.name, self.id, self.fence, step, n, question or n, route, lasts_ms,
-                           self.q.lease_ms, cost, retry,
-                           cost if most is None else most, cache, max_age_ms, learner, *flat)
-        return reply[:1] if reply == [1, ""] else reply
+        return (self.name, self.id, self.fence, step, n, question or n, route, lasts_ms, self.q.lease_ms, cost, retry,
+                cost if most is None else most, cache, max_age_ms, learner, *flat)
 
-    def settle(self, outcome="answer", answer="", used=(0, 0, 0), cost=0, rate_limited=0, retry_after_ms=0,
-               out_of_order=0, left=(-1, -1), name=None, ask=None, cache="", cache_ms=0,
-               learner="", lesson="", late_ms=0, no_credit=""):
-        step, n, question, route = ask or self.ask
-        reply = self.q.call("settle", name or self.name, self.id, self.fence, step, n, question, route, "f1", outcome,
-                           answer, *used, cost, rate_limited, retry_after_ms, out_of_order, *left, cache, cache_ms, learner, lesson,
-                           late_ms, no_credit)
+    def settle(self, *args, **more):
+        reply = self.q.call("settle", *self.settle_words(*args, **more))
         return reply if reply[3] else reply[:3]
+
+    def settle_words(self, outcome="answer", answer="", used=(0, 0, 0), cost=0, rate_limited=0, retry_after_ms=0,
+                     out_of_order=0, left=(-1, -1), name=None, ask=None, cache="", cache_ms=0,
+                     learner="", lesson="", late_ms=0, no_credit=""):
+        step, n, question, route = ask or self.ask
+        return (name or self.name, self.id, self.fence, step, n, question, route, "f1", outcome, answer, *used, cost, rate_limited,
+                retry_after_ms, out_of_order, *left, cache, cache_ms, learner, lesson, late_ms, no_credit)
 
 
 class Clock:

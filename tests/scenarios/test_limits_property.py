@@ -153,7 +153,7 @@ def test_limits_hold_whatever_happens(server, seed):
 
 # What is broken in which script's text; each must be found by one of the seeds.
 FAULTS = {
-    "a full window admits": ("if used > 0 and used + w.amount > limit then", "if false then"),
+    "a full window admits": ("if used > 0 and used + amount > most then", "if false then"),
     "what calls under way hold is not counted": ("local used = w.used + w.held\n", "local used = w.used\n"),
     "a window is shorter than the provider's": ("return 60200, 100", "return 55000, 100"),
     "a window gives back what it never had": ("w.held = math.max(0, w.held - held)", "w.held = w.held - 2 * held"),

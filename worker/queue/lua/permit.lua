@@ -12,7 +12,7 @@
 --        period; with the kind 'paused' scope is what is paused; {3} the question has been answered since: run the job again; {-1} the lease is lost.
 -- Sent twice: {1}, and nothing is reserved a second time. The intent is written in the same move.
 -- Told of several at once: each.lua.
--- With: windows calls
+-- With: windows reserve calls
 local permit, id, fence, step, n, question, route = unpack(ARGV, 1, 7)
 local lasts_ms, lease_ms, cost, is_retry = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
 local cache, learner, RULES = ARGV[13], ARGV[15], 16
@@ -157,17 +157,16 @@ while i <= #ARGV do
     i = i + 7
 
   else -- a window. A call above the whole limit is let through alone: else it would never go.
-    local w = window_open(scope, kind, mode ~= 'usage' and bucket_at(kind, now) or nil)
-    w.scope, w.kind, w.limit, w.amount = scope, kind, limit, tonumber(ARGV[i + 3])
+    local w, amount, most = reserve_open(scope, kind), tonumber(ARGV[i + 3]), limit
     if factor and (scope == provider or scope == route) then
-      limit = math.max(1, math.floor(limit * factor))
+      most = math.max(1, math.floor(limit * factor))
     end
     local used = w.used + w.held
-    if used > 0 and used + w.amount > limit then
-      refuse(window_room_at(w, used + w.amount - limit), scope, kind, used, limit)
+    if used > 0 and used + amount > most then
+      refuse(reserve_room_at(w, used + amount - most), scope, kind, used, most)
     end
     note_scope(scope, w.is_new)
-    windows[#windows + 1] = w
+    windows[#windows + 1] = {w, amount, scope, kind, limit, mode == 'usage'}
     i = i + 5
   end
 end
@@ -209,14 +208,10 @@ local function take(kind, scope, bucket, amount, limit)
   taken[i + 1], taken[i + 2], taken[i + 3], taken[i + 4], taken[i + 5] = kind, scope, bucket, amount, limit
 end
 
-for _, w in ipairs(windows) do
-  if w.bucket then
-    window_put(w, w.bucket, w.amount)
-  else
-    w.held = w.held + w.amount
-    window_save(w, math.floor((now + lasts_ms) / w.size))
-  end
-  take(w.kind, w.scope, w.bucket or 0, w.amount, w.limit)
+for _, wanted in ipairs(windows) do
+  local w, amount, scope, kind, limit, is_held = unpack(wanted)
+  reserve(w, amount, is_held and math.floor((now + lasts_ms) / w.size) or nil)
+  take(kind, scope, is_held and 0 or w.bucket, amount, limit)
 end
 for _, scope in ipairs(slots) do
   call('ZADD', K('cs:' .. scope), lease_end, permit .. LONG)

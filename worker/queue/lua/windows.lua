@@ -47,15 +47,15 @@ local function each_bucket(key, first, last, fn)
   end
 end
 
--- bucket, amount: what else is to be written.
-local function window_save(w, bucket, amount)
-  local needed = ((bucket or math.floor(now / w.size)) + 1) * w.size + w.span + 1000
+-- bucket, amount: what else is to be written; last: a later bucket in which something may be put.
+local function window_save(w, bucket, amount, last)
+  local needed = ((last or bucket or math.floor(now / w.size)) + 1) * w.size + w.span + 1000
   local is_short = w.ends < needed
   if is_short then
     w.ends = needed + 60000
   end
   local packed = cmsgpack.pack(w.used, w.first, now, w.held, w.ends)
-  if amount then
+  if bucket then
     call('HSET', w.key, SUMS, packed, bucket_name(bucket), amount)
   else
     call('HSET', w.key, SUMS, packed)

@@ -80,9 +80,11 @@ class ReplicaSet:
         return self.in_step()
 
     def wait_until_whole(self):
-        wait_for(self.settled, "the replicas are in step", 120, 0.05)
-        wait_for(lambda: all(s.master_port() == self.master.port and s.sees(len(self.replicas()), 3) for s in self.sentinels),
-                 "the sentinels see it", 120, 0.1)
+        wait_for(self.is_whole, "the replicas are in step, and the sentinels see it", 240, 0.05)
+
+    def is_whole(self):
+        return self.settled() and all(
+            s.master_port() == self.master.port and s.sees(len(self.replicas()), 3) for s in self.sentinels)
 
     def addresses(self):
         return ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels)

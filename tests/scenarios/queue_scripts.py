@@ -77,7 +77,7 @@ class Queue:
         """A script with the parts that it needs in front of it, as embed.cmake makes it."""
         needs = re.search(r"^-- With: (.+)$", own, re.M)
         parts = [(LUA / f"{part}.lua").read_text() for part in (needs[1].split() if needs else [])]
-        text = (LUA / "lib.lua").read_text() + "return done((function() " + "\n".join(parts + [own]) + "\nend)())"
+        text = (LUA / "lib.lua").read_text() + "return done(pcall(function() " + "\n".join(parts + [own]) + "\nend))"
         for old, new in self.faults:
             text = text.replace(old, new)
         if self.clock is not None:

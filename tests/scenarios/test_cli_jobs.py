@@ -67,6 +67,16 @@ def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
     assert flow_worker("jobs", "list", "--json").json == []
 
 
+def test_a_call_that_is_cancelled_is_counted_and_in_the_books_of_its_batch(queue, simulator, worker, flow_worker):
+    simulator.fault("hang", call="slow")
+    queue.enqueue(JOB, id="slow", batch="b1")
+    wait_for(lambda: simulator.ledger(call="slow"), "the call to begin")
+    assert flow_worker("jobs", "cancel", "slow").status == 0
+    assert queue.result("slow")["status"] == "cancelled"
+    wait_for(lambda: queue.client.hget("{flow-worker}:n", "cancelled_calls") == "1", "the call to be counted")
+    assert int(queue.client.hget("{flow-worker}:bt:b1", "nano")) > 0
+
+
 def test_what_waits_for_room_is_not_said_to_wait_for_a_worker(start_worker, queue, flow_worker):
     start_worker(AI_LIMITS='json:[{"scope":"openai","rpm":1}]')
     for n in range(3):

@@ -1,6 +1,7 @@
 """Scripts that are told of several things by one command: each counts for the next one, and all are written at the end."""
 
 import pytest
+import redis
 from queue_scripts import Clock, Queue, Server
 
 ROUTE = "openai/gpt"
@@ -91,6 +92,53 @@ def test_ends_and_steps_of_one_command_are_told_each(q):
     q.r.hincrby(q.key("j:" + some[1].id), "fence")
     things = [(job.id, job.fence, "note:x", 1, "text") for job in some]
     assert q.call_for_each("store", things) == [1, 0, 1]
-    things = [(job.id, job.fence, q.worker, "done", "{}", "", "", 0, "", "", 60000, 60000, "") for job in some]
-    assert q.call_for_each("finish", things) == [1, 0, 1]
+    assert q.call_for_each("finish", [finish_words(job) for job in some]) == [1, 0, 1]
     assert q.count("done") == 2
+
+
+def finish_words(job):
+    return (job.id, job.fence, job.q.worker, "done", "{}", "", "", 0, "", "", 60000, 60000, "")
+
+
+def calls_for(q, script, things):
+    """The second thing is refused; the first is told again, as a worker does."""
+    with pytest.raises(redis.ResponseError):
+        q.call_for_each(script, things)
+    q.call_for_each(script, things[:1])
+
+
+def test_what_was_done_before_the_error_of_one_thing_is_counted(q):
+    """Redis takes nothing back: whoever asks again finds it done, and counts nothing."""
+    good, bad = jobs(q, 2)
+    q.r.set(q.key("s:" + bad.id), "not a hash")
+    calls_for(q, "permit", [job.permit_words(route=ROUTE) for job in (good, bad)])
+    assert q.count("calls") == 1
+    q.r.delete(q.key("s:" + bad.id))
+    permits(q, [bad], [], route=ROUTE)
+    q.r.delete(q.key("s:" + bad.id))
+    q.r.set(q.key("s:" + bad.id), "not a hash")
+    calls_for(q, "settle", [job.settle_words(answer="x", used=(10, 0, 5), cost=7) for job in (good, bad)])
+    assert q.count("answers") == 2 and q.costs()[f"{ROUTE}|nano"] == "14", "the books come before the answer"
+    q.r.hset(q.key("j:" + bad.id), "dedup", "key")
+    q.r.lpush(q.key("dd:key"), "not a text")
+    calls_for(q, "finish", [finish_words(job) for job in (good, bad)])
+    assert q.count("done") == 1
+
+
+def test_very_many_texts_of_a_step_are_stored(q):
+    job = jobs(q, 1)[0]
+    texts = [word for n in range(5000) for word in (f"note:{n}", 1, "text")]
+    assert q.call("store", job.id, job.fence, *texts) == 1
+
+
+def test_the_record_of_an_older_release_does_not_keep_a_circuit_open(q):
+    some = jobs(q, 25)
+    permits(q, some, [], route=ROUTE)
+    settles(q, some, "failed", out_of_order=1)
+    q.r.eval("""local t = {cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1]))}
+                redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack(unpack(t, 1, 7)))""", 1, q.key("tr"), ROUTE)
+    q.clock.go(31000)
+    probe = q.one(id="probe")
+    assert probe.permit(route=ROUTE) == [1]
+    probe.settle(answer="x")
+    assert not q.r.hexists(q.key("rl:" + ROUTE), "open")

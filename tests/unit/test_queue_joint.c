@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { JOBS = 8, STEPS = 40 };
+enum { JOBS = 8, STEPS = 40, LARGE = 300 * 1024 };
 
 static const struct stored_text text = {
 	"step:x", {"1", 1}
@@ -134,6 +134,28 @@ TEST(what_is_wrong_with_one_is_not_the_error_of_the_others)
 	stop_side(&s);
 }
 
+TEST(a_step_goes_before_the_end_of_its_job_also_if_that_fills_a_command)
+{
+	struct step_call step;
+	struct finish_call end;
+	struct side s;
+	struct finish large = side_done;
+
+	(void)state;
+	assert_null(start_side(&s, "w1", ""));
+	claim_jobs(&s, 1);
+	large.log = (struct str){arena_alloc(s.arena, LARGE), LARGE};
+	end.call.done = ends;
+	start_step(s.jobs[0], &step, &text);
+	queue_finish_start(s.jobs[0], &end, &large);
+	wait_for(&s, &end.call);
+	wait_for(&s, &step.call);
+	assert_int_equal(step.call.err.code, ERR_OK);
+	assert_int_equal(end.call.err.code, ERR_OK);
+	lease_free(s.jobs[0]);
+	stop_side(&s);
+}
+
 TEST(what_waits_for_the_end_of_the_turn_is_given_up_with_the_queue)
 {
 	struct step_call calls[2];
@@ -162,6 +184,7 @@ int main(void)
 		Q(more_than_go_into_one_command_are_all_told),
 		Q(each_gets_its_own_answer),
 		Q(what_is_wrong_with_one_is_not_the_error_of_the_others),
+		Q(a_step_goes_before_the_end_of_its_job_also_if_that_fills_a_command),
 		Q(what_waits_for_the_end_of_the_turn_is_given_up_with_the_queue),
 #undef Q
 	};

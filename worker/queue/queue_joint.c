@@ -7,9 +7,11 @@
  *
  *	gathering ─ next turn, or it is full ─► under way ─ answered ─► each send has its reply, or the error
  *
- * A send that has to be repeated goes alone: what is wrong with one is not the error of the others
- * for ever. */
+ * What a script itself was refused for is asked again alone: what is wrong with one thing is not the
+ * error of the others for ever. */
 #include "worker/queue/queue_own.h"
+
+#include <stdio.h>
 
 enum { SENDS_MOST = 16, BYTES_MOST = 256 * 1024 };
 
@@ -69,9 +71,11 @@ static void answered(struct call *c)
 	struct joint *j = container_of(c, struct joint, redis.call);
 	const struct redis_value *reply = j->redis.reply;
 
-	if (c->err.code == ERR_OK && (reply->type != REDIS_ARRAY || reply->count != j->count))
+	if (c->err.code == ERR_OK && (reply->type != REDIS_ARRAY || reply->count != j->count)) {
 		(void)fail(&c->err, ERR_REDIS, "script '%s' does not answer each of %zu things",
 			   j->queue->scripts.of[j->script].name, j->count);
+		(void)snprintf(c->err.detail, sizeof(c->err.detail), "ERR");
+	}
 	for (size_t i = 0; i < j->count; i++) {
 		struct send *s = j->sends[i];
 
@@ -119,12 +123,17 @@ static void go(struct joint *j)
 	script_start(&q->scripts, &j->redis, j->arena, j->script, count, words);
 }
 
+/* What became of a job's calls and steps is told before its next call, and before its end: nobody
+ * may have waited for the answer. */
 void joint_go(struct queue *q)
 {
+	static const enum script order[] = {SCRIPT_SETTLE, SCRIPT_STORE, SCRIPT_PERMIT,
+					    SCRIPT_FINISH};
+
 	timeout_stop(q->loop, &q->joint_timer);
-	for (size_t i = 0; i < SCRIPT_COUNT; i++)
-		if (q->gathering[i])
-			go(q->gathering[i]);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (q->gathering[order[i]])
+			go(q->gathering[order[i]]);
 }
 
 static void turn_over(struct timeout *t)
@@ -146,18 +155,20 @@ static void add(struct joint *j, struct send *s)
 void joint_start(struct send *s)
 {
 	struct queue *q = s->queue;
-	bool is_alone = s->tries > 1;
+	bool is_alone = s->tries > 1 && send_is_refused(s);
 	struct joint *j = is_alone ? NULL : q->gathering[s->script];
 
 	joint_leave(s);
 	if (!j)
 		j = joint_new(q, s->script);
 	add(j, s);
-	if (is_alone || j->count == SENDS_MOST || j->bytes >= BYTES_MOST) {
+	if (is_alone) {
 		go(j);
 		return;
 	}
 	q->gathering[s->script] = j;
-	if (!timeout_is_running(&q->joint_timer))
+	if (j->count == SENDS_MOST || j->bytes >= BYTES_MOST)
+		joint_go(q); /* all of them: the order is kept */
+	else if (!timeout_is_running(&q->joint_timer))
 		timeout_start(q->loop, &q->joint_timer, 0, turn_over);
 }

@@ -57,10 +57,12 @@ void send_add_text(struct send *s, const char *text);
 void send_add_number(struct send *s, uint64_t number);
 void send_start(struct send *s, void (*answered)(struct send *s));
 const struct redis_value *send_item(const struct send *s, size_t n); /* of an array reply */
+bool send_is_refused(
+	const struct send *s); /* the last try: by the script, not by the server's state */
 
 /* ---- queue_joint.c ---- */
 
-/* In place of script_start(), for what script_takes_several(): s->redis.call ends. */
+/* In place of script_start(), for what script_takes_several[]: s->redis.call ends. */
 void joint_start(struct send *s);
 void joint_leave(struct send *s); /* the reply is not needed any more */
 void joint_go(struct queue *q);   /* what is gathered goes out now */

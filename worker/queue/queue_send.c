@@ -69,7 +69,7 @@ static enum task_next send_it(struct task *t)
 	if (s->queue->is_given_up)
 		return task_fail(t, ERR_SHUTDOWN, "Redis is not waited for any more");
 	s->tries++;
-	if (script_takes_several(s->script))
+	if (script_takes_several[s->script])
 		joint_start(s);
 	else
 		script_start(&s->queue->scripts, &s->redis, s->arena, s->script, s->count,
@@ -77,13 +77,19 @@ static enum task_next send_it(struct task *t)
 	return task_await_either(t, &s->redis.call, sent);
 }
 
+bool send_is_refused(const struct send *s)
+{
+	const struct error *err = &s->redis.call.err;
+
+	return strcmp(err->detail, "ERR") == 0 || strcmp(err->detail, "WRONGTYPE") == 0;
+}
+
 static bool is_hopeless(const struct send *s)
 {
 	const struct error *err = &s->redis.call.err;
 
 	return err->code == ERR_CONFIG || err->code == ERR_SHUTDOWN ||
-	       (s->tries >= HOPELESS_TRIES &&
-		(strcmp(err->detail, "ERR") == 0 || strcmp(err->detail, "WRONGTYPE") == 0));
+	       (s->tries >= HOPELESS_TRIES && send_is_refused(s));
 }
 
 static enum task_next sent(struct task *t)

@@ -22,13 +22,6 @@ static const bool confirmed[SCRIPT_COUNT] = {
 	[SCRIPT_BATCH_RETRY] = true,
 };
 
-/* Those of which a worker sends many in a turn of its loop. Their first lines say so, too: embed.cmake looks there. */
-bool script_takes_several(enum script script)
-{
-	return script == SCRIPT_PERMIT || script == SCRIPT_SETTLE || script == SCRIPT_STORE ||
-	       script == SCRIPT_FINISH;
-}
-
 void scripts_init(struct scripts *s, struct redis *redis, const char *prefix)
 {
 	static const char *const names[] = {

@@ -57,7 +57,10 @@ enum script {
 		SCRIPT_COUNT
 };
 
-extern const char *const script_sources[SCRIPT_COUNT]; /* generated */
+/* Generated from the files. Of some the words are those of several things, each behind how many they
+ * are, and the reply is an array of replies (lua/each.lua). */
+extern const char *const script_sources[SCRIPT_COUNT];
+extern const bool script_takes_several[SCRIPT_COUNT];
 
 /* The scripts of one connection; redis_eval() notes their digests in it. */
 struct scripts {
@@ -69,10 +72,6 @@ struct scripts {
 
 void scripts_init(struct scripts *s, struct redis *redis,
 		  const char *prefix); /* prefix must stay */
-
-/* Whether its words are those of several things, each behind their number, and its reply an array of
- * replies (lua/each.lua). */
-bool script_takes_several(enum script script);
 
 /* Sends one. */
 void script_start(struct scripts *s, struct redis_call *c, struct arena *a, enum script script,

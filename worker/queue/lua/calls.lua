@@ -28,6 +28,7 @@ local function traffic_read(route)
   local t = {minute = 0, calls = 0, retries = 0, since = 0, judged = 0, failed = 0, told = 0, ill = 0}
   if packed then
     t.minute, t.calls, t.retries, t.since, t.judged, t.failed, t.told, t.ill = cmsgpack.unpack(packed)
+    t.ill = t.ill or 1 -- an older release does not tell
   end
   if t.minute ~= minute then
     t.is_new, t.minute, t.calls, t.retries = true, minute, 0, 0

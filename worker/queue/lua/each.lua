@@ -4,8 +4,12 @@
 local replies, i, k = {}, 1, 0
 while ARGV[i] do
   local last = i + tonumber(ARGV[i])
+  local words = {}
+  for w = i + 1, last do
+    words[w - i] = ARGV[w]
+  end
   k = k + 1
-  replies[k] = one({unpack(ARGV, i + 1, last)})
+  replies[k] = one(words)
   i = last + 1
 end
 return replies

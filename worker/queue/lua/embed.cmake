@@ -1,4 +1,4 @@
-# Writes the scripts as C: one array of bytes each, ended by NUL, and script_sources in the order of
+# Writes the scripts as C: one array of bytes each, ended by NUL, and script_sources and script_takes_several in the order of
 # worker/queue/scripts.h. cmake -D OUT=scripts.c -D DIR=worker/queue/lua -P embed.cmake
 cmake_minimum_required(VERSION 3.25)
 file(READ ${DIR}/lib.lua lib HEX)
@@ -13,8 +13,8 @@ foreach(source ${sources})
 	endif()
 	# A function of its own around all but lib.lua: what is defined in it takes what lib.lua has from there, instead of
 	# looking for it among all that is defined, each function for each name.
-	string(HEX "return done((function() " begin)
-	string(HEX "end)())\n" end)
+	string(HEX "return done(pcall(function() " begin)
+	string(HEX "end))\n" end)
 	set(hex ${lib}${begin})
 	if(plain MATCHES "\n-- With: ([a-z ]+)\n")
 		string(REPLACE " " ";" parts "${CMAKE_MATCH_1}")
@@ -25,6 +25,8 @@ foreach(source ${sources})
 	endif()
 	file(READ ${source} own HEX)
 	if(plain MATCHES "\n-- Told of several at once")
+		string(TOUPPER ${name} constant)
+		string(APPEND several "	[SCRIPT_${constant}] = true,\n")
 		string(HEX "local function one(ARGV)\n" begin)
 		string(HEX "end\n" end_of_one)
 		set(own ${begin}${own}${end_of_one}${each})
@@ -38,5 +40,8 @@ const char *const script_sources[] = {
 	QUEUE_SCRIPTS(X)
 #undef X
 };
+
+const bool script_takes_several[SCRIPT_COUNT] = {
+${several}};
 ")
 file(WRITE ${OUT} "${text}")

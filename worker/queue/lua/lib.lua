@@ -111,13 +111,17 @@ local function at_the_end(fn)
   last_words[#last_words + 1] = fn
 end
 
--- The script has come to its end with this reply: embed.cmake puts it around what follows.
-local function done(reply)
+-- The script has come to its end with this reply, or with this error: embed.cmake puts it around what follows. What was
+-- done before an error stays, so it is counted.
+local function done(is_well, reply)
   for name, by in pairs(counts) do
     call('HINCRBY', K('n'), name, whole(by))
   end
   for _, fn in ipairs(last_words) do
     fn()
+  end
+  if not is_well then
+    error(reply, 0)
   end
   return reply
 end

@@ -6,6 +6,7 @@
 #include "worker/cli/cli_file.h"
 #include "worker/cli/cli_job.h"
 #include "worker/flow/job.h"
+#include "worker/queue/queue.h"
 #include "worker/setup.h"
 
 #include <stdio.h>
@@ -71,6 +72,20 @@ struct enqueuer {
 	char id[UUID_SIZE];
 	const char *name;
 };
+
+/* What a worker would say of it when it is too late. */
+static bool check_fields(const struct enqueuer *e, struct error *err)
+{
+	const char *prefix = e->setup.config->queue_prefix;
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const char *text = cli_option(e->cli, fields[i].option);
+
+		if (text && !queue_check_field(prefix, fields[i].field, text, err))
+			return false;
+	}
+	return queue_check_field(prefix, "id", e->name, err);
+}
 
 static bool add_entry(struct enqueuer *e, struct str body, struct error *err)
 {
@@ -149,7 +164,7 @@ static int enqueue(struct enqueuer *e)
 	if (!job)
 		return cli_failed(e->cli, &err);
 	job_free(job);
-	if (!add_entry(e, text, &err))
+	if (!check_fields(e, &err) || !add_entry(e, text, &err))
 		return cli_failed(e->cli, &err);
 	if (!seconds) {
 		json_set_text(a, told, "id", e->name);
@@ -175,7 +190,7 @@ static int run(struct cli *cli)
 	if (!setup_open(&e.setup, cli))
 		return CLI_FAILED;
 	uuid_random(e.id);
-	e.name = e.name ? e.name : e.id;
+	e.name = e.name && e.name[0] ? e.name : e.id;
 	e.redis = redis_new(e.setup.services.loop, &e.setup.redis);
 	status = enqueue(&e);
 	redis_free(e.redis);
@@ -186,7 +201,7 @@ static int run(struct cli *cli)
 const struct cli_command cli_enqueue = {
 	.name = "enqueue",
 	.help = "put a job into the queue",
-	.arguments = "JOB|-",
+	.arguments = "[JOB|-]",
 	.arguments_max = 1,
 	.options = options,
 	.run = run,

@@ -128,7 +128,7 @@ static int run(struct cli *cli)
 const struct cli_command cli_exec = {
 	.name = "exec",
 	.help = "run one job here and now, without Redis",
-	.arguments = "JOB|-",
+	.arguments = "[JOB|-]",
 	.arguments_max = 1,
 	.options = options,
 	.more = "Prints one result object, with \"data\" (the data chain) and \"steps\", also "

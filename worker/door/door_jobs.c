@@ -8,6 +8,7 @@
 #include "common/task.h"
 #include "worker/door/door.h"
 #include "worker/flow/job.h"
+#include "worker/queue/queue.h"
 
 #include <stdio.h>
 
@@ -54,6 +55,17 @@ static enum task_next answer_state(struct visit *v, int status, const char *stat
 	return answer(v, status, json);
 }
 
+/* What a worker would say of it when it is too late. */
+static bool check_fields(const struct visit *v, struct error *err)
+{
+	const char *prefix = v->jobs->config->queue_prefix;
+
+	for (const struct http_header *f = v->call->fields; f && f->name; f++)
+		if (!queue_check_field(prefix, f->name, f->value, err))
+			return false;
+	return true;
+}
+
 static enum task_next add(struct task *t)
 {
 	struct visit *v = visit_of(t);
@@ -66,6 +78,8 @@ static enum task_next add(struct task *t)
 	if (!job)
 		return task_fail_as(t, &err);
 	job_free(job);
+	if (!check_fields(v, &err))
+		return task_fail_as(t, &err);
 	words[count++] = STR("XADD");
 	words[count++] = str_of(arena_printf(a, "%sin", v->jobs->config->queue_prefix));
 	words[count++] = STR("*");

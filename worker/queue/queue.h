@@ -213,6 +213,11 @@ void queue_piece(struct lease *lease, uint64_t seq, struct str text);
 
 /* ---- the process ---- */
 
+/* Whether a field of an entry at the door holds what it may, else ERR_INVALID_JOB: for whoever puts a
+ * job in and wants to know before it is filed. Empty is as if it were not there. */
+bool queue_check_field(const char *prefix, const char *name, const char *text,
+		       struct error *err) NODISCARD;
+
 /* How long ago a claim (also one for no job) was last answered: the proof that we are at work. */
 uint64_t queue_last_claim_age_ms(const struct queue *q);
 bool queue_is_connected(const struct queue *q);

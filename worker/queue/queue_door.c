@@ -90,9 +90,9 @@ static bool is_name(const char *text)
 }
 
 /* In a cluster a script may touch keys of one slot only: those with the prefix' hash tag. */
-static bool has_our_tag(const struct queue *q, const char *key)
+static bool has_our_tag(const char *prefix, const char *key)
 {
-	const char *open = strchr(q->with->prefix, '{');
+	const char *open = strchr(prefix, '{');
 	const char *close = open ? strchr(open, '}') : NULL;
 	const char *theirs = strchr(key, '{');
 
@@ -101,7 +101,7 @@ static bool has_our_tag(const struct queue *q, const char *key)
 	return theirs && strncmp(theirs, open, (size_t)(close - open) + 1) == 0;
 }
 
-static bool check_field(const struct queue *q, size_t i, const char *text, struct error *err)
+static bool check_field(const char *prefix, size_t i, const char *text, struct error *err)
 {
 	const char *name = entry_fields[i].name;
 
@@ -119,11 +119,11 @@ static bool check_field(const struct queue *q, size_t i, const char *text, struc
 		       fail(err, ERR_INVALID_JOB,
 			    "field 'dedup_mode' is '%.40s', expected 'keep' or 'latest'", text);
 	case IS_STREAM:
-		if (!has_our_tag(q, text))
+		if (!has_our_tag(prefix, text))
 			return fail(err, ERR_INVALID_JOB,
 				    "field 'reply_to' is '%.80s', expected a key with the hash tag "
 				    "of '%s'",
-				    text, q->with->prefix);
+				    text, prefix);
 		break;
 	case IS_NAME:
 		break;
@@ -134,12 +134,20 @@ static bool check_field(const struct queue *q, size_t i, const char *text, struc
 		    name, NAME_MAX);
 }
 
+bool queue_check_field(const char *prefix, const char *name, const char *text, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(entry_fields); i++)
+		if (strcmp(entry_fields[i].name, name) == 0)
+			return text[0] == '\0' || check_field(prefix, i, text, err);
+	return fail(err, ERR_INVALID_JOB, "there is no field '%.40s'", name);
+}
+
 static bool check_entry(const struct queue *q, const struct entry *e, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(entry_fields); i++) {
 		const char *text = entry_field(e, i);
 
-		if (text && !check_field(q, i, text, err))
+		if (text && !check_field(q->with->prefix, i, text, err))
 			return false;
 	}
 	if (!e->has_body)

@@ -53,7 +53,7 @@ def test_a_budget_holds_and_the_books_are_true(start_simulator, start_worker, qu
         messages = {r["error"]["message"] for r in results if r["status"] == "dead"}
         assert {r["error"]["code"] for r in results if r["status"] == "dead"} == {"BUDGET_EXCEEDED"}
         for message in messages:
-            assert re.search(r"'budget' of '\*' is full: \d+ of 2000000, room from \d{4}-\d\d-01T00:00:00Z", message), message
+            assert re.search(r"'budget' of '\*' is full: \$0\.00\d+ of \$0\.002 and about \$0\.00\d+ for this call, room from \d{4}-\d\d-01T00:00:00Z", message), message
     else:
         def sleeping():
             return {score for _, score in queue.client.zrange(f"{queue.prefix}thr", 0, -1, withscores=True)}

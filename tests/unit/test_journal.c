@@ -96,7 +96,8 @@ TEST(a_used_up_budget_that_is_to_fail_is_no_reason_to_wait)
 	enqueue("a", "");
 	claim(&s, 1);
 	assert_int_equal(ask(&s, s.jobs[0], &p), ERR_BUDGET);
-	assert_non_null(strstr(p.call.err.text, "limit 'budget' of '*' is full: 0 of 50"));
+	assert_non_null(strstr(p.call.err.text, "limit 'budget' of '*' is full: $0.00 of "
+						"$0.00000005 and about $0.0000001 for this call"));
 	assert_int_equal(finish(&s, s.jobs[0], &side_done), ERR_OK);
 	stop_side(&s);
 }

@@ -203,6 +203,33 @@ static void wait_paused(struct permit_call *c, const struct redis_value *mark)
 		   STR_ARGS(mark->text));
 }
 
+/* Nano-dollars as people write money: cents at least, and no digit more than it takes. */
+static const char *dollars(struct arena *a, uint64_t nano)
+{
+	char *text = arena_printf(a, "$%llu.%09llu", (unsigned long long)(nano / 1000000000),
+				  (unsigned long long)(nano % 1000000000));
+	size_t len = strlen(text), least = len - 7;
+
+	while (len > least && text[len - 1] == '0')
+		len--;
+	text[len] = '\0';
+	return text;
+}
+
+/* "3 of 3"; of money also what the call may take, since that, and not a full budget, stops it. */
+static const char *fullness(struct arena *a, const struct redis_value *item, uint64_t call_nano)
+{
+	uint64_t used, limit;
+
+	if (!str_is(item[3].text, "budget"))
+		return arena_printf(a, "%.*s of %.*s", STR_ARGS(item[4].text),
+				    STR_ARGS(item[5].text));
+	used = strtoull(arena_strndup(a, item[4].text.ptr, item[4].text.len), NULL, 10);
+	limit = strtoull(arena_strndup(a, item[5].text.ptr, item[5].text.len), NULL, 10);
+	return arena_printf(a, "%s of %s and about %s for this call", dollars(a, used),
+			    dollars(a, limit), dollars(a, call_nano));
+}
+
 static void refused(struct permit_call *c, struct send *s)
 {
 	struct arena *a = s->lease->lease.arena;
@@ -216,8 +243,8 @@ static void refused(struct permit_call *c, struct send *s)
 
 	(void)strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
 	(void)fail(&c->call.err, for_good ? ERR_BUDGET : ERR_PARKED,
-		   "limit '%.*s' of '%s' is full: %.*s of %.*s, room %s %s", STR_ARGS(item[3].text),
-		   is_slot ? scope + 5 : scope, STR_ARGS(item[4].text), STR_ARGS(item[5].text),
+		   "limit '%.*s' of '%s' is full: %s, room %s %s", STR_ARGS(item[3].text),
+		   is_slot ? scope + 5 : scope, fullness(a, item, c->entry.cost_nano),
 		   is_slot ? "before" : "from", until);
 	count_refused(s->queue->with->metrics, c);
 	c->retry_at_ms = (uint64_t)item[1].integer;

@@ -1,5 +1,7 @@
 """What the command line and the HTTP door find out before a job is in the queue, and before anything is paid."""
 
+import json
+
 import pytest
 import requests
 
@@ -37,3 +39,16 @@ def test_an_empty_id_is_none_and_the_id_that_the_job_gets_is_told(queue, flow_wo
     done = flow_worker("enqueue", "-", "--id", "", stdin=GENERATE)
     [(_, entry)] = queue.client.xrange("{flow-worker}:in")
     assert done.status == 0 and done.out.strip() == entry["id"] and len(entry["id"]) == 36
+
+
+def test_a_schedule_for_something_that_is_no_job_is_refused_at_once(queue, flow_worker, tmp_path):
+    (tmp_path / "job.json").write_text(json.dumps({"operation": "ai-genrate", "options": {}}))
+    add = ["cron", "add", "nightly", "--cron", "0 2 * * *"]
+    done = flow_worker(*add, "--job", "job.json")
+    assert done.status == 1 and "no operation 'ai-genrate'" in done.err
+    (tmp_path / "job.json").write_text(json.dumps(GENERATE))
+    done = flow_worker(*add, "--job", "job.json", "--lane", "low")
+    assert done.status == 2 and "'--lane' is 'low', expected a whole number from 0 to 2" in done.err
+    assert flow_worker("cron", "list", "--json").json == []
+    assert "which job?" in flow_worker(*add).err
+    assert "cron ad: expected add, list, remove, run-now or next" in flow_worker("cron", "ad").err

@@ -77,6 +77,15 @@ def test_a_call_that_is_cancelled_is_counted_and_in_the_books_of_its_batch(queue
     assert int(queue.client.hget("{flow-worker}:bt:b1", "nano")) > 0
 
 
+def test_a_dry_run_shows_dead_and_quarantined_jobs_as_one_list(filed, simulator, flow_worker):
+    simulator.fault("cut", after=20, call="held")
+    filed.run({**JOB, "options": {**JOB["options"], "onAmbiguous": "hold"}}, id="held")
+    assert ids(flow_worker("jobs", "retry", "--code", "INVALID_JOB", "--dry-run", "--json")) == ["bad-1"]
+    shown = flow_worker("jobs", "purge", "--tenant", "-", "--dry-run", "--json")
+    assert [(job["id"], job["state"]) for job in shown.json] == [("bad-1", "dead"), ("held", "quarantined")]
+    assert flow_worker("jobs", "purge", "--tenant", "-", "--dry-run").out.count("STATE") == 1
+
+
 def test_what_waits_for_room_is_not_said_to_wait_for_a_worker(start_worker, queue, flow_worker):
     start_worker(AI_LIMITS='json:[{"scope":"openai","rpm":1}]')
     for n in range(3):
@@ -92,7 +101,8 @@ def test_what_waits_for_room_is_not_said_to_wait_for_a_worker(start_worker, queu
 @pytest.mark.parametrize("arguments, message", [
     (["jobs", "retry"], "which jobs?"), (["jobs", "eat"], "expected list, show ID, retry"), (["jobs"], ""),
     (["jobs", "list", "--limit", "many"], ""), (["jobs", "list", "--state", "done"], "expected ready, active"),
-    (["jobs", "pause", "--route", "a/b", "--tenant", "c"], "not both"), (["jobs", "pause", "job-1"], "take no IDs")])
+    (["jobs", "pause", "--route", "a/b", "--tenant", "c"], "not both"), (["jobs", "pause", "job-1"], "take no IDs"),
+    (["batch", "shwo"], "batch shwo: expected create, list"), (["batch", "show"], "which one?"), (["cron", "remove"], "which schedule?")])
 def test_wrong_use_is_status_2(filed, flow_worker, arguments, message):
     wrong = flow_worker(*arguments)
     assert wrong.status == 2 and message in wrong.err and wrong.out == ""
@@ -103,7 +113,7 @@ def test_pause_holds_jobs_back_and_resume_lets_them_go(filed, flow_worker):
     filed.enqueue(JOB, id="held", tenant="shop")
     filed.run(JOB, tenant="other")
     assert not filed.client.exists("{flow-worker}:res:held")
-    assert "paused:tenant:shop" in flow_worker("status").out
+    assert "paused: tenant:shop: " in flow_worker("status").out
     flow_worker("jobs", "resume", "--tenant", "shop")
     assert filed.result("held")["status"] == "done"
 
@@ -119,7 +129,7 @@ def test_pause_of_everything_and_of_a_route_hold_what_they_name(queue, simulator
     flow_worker("jobs", "pause")
     queue.enqueue(other, id="all")
     wait_for(lambda: queue.client.hget("{flow-worker}:j:all", "state") == "ready", "it is filed")
-    assert "still paused:route:openai/gpt-4.1-mini" in flow_worker("jobs", "resume").out
+    assert "still paused: route:openai/gpt-4.1-mini: " in flow_worker("jobs", "resume").out
     assert queue.result("all")["status"] == "done"
     assert not queue.client.exists("{flow-worker}:res:held")
     flow_worker("jobs", "resume", "--route", "openai/gpt-4.1-mini")

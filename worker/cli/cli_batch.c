@@ -171,6 +171,14 @@ static int list(struct cli_queue *q)
 	return CLI_OK;
 }
 
+/* Without the unit, where the value is shown as a date. */
+static const char *name_for_people(struct arena *a, const char *name)
+{
+	bool is_time = strcmp(name, "createdMs") == 0 || strcmp(name, "endedMs") == 0;
+
+	return is_time ? arena_strndup(a, name, strlen(name) - 2) : name;
+}
+
 int cli_batch_print(struct cli_queue *q, const struct batch_state *s)
 {
 	struct arena *a = q->arena;
@@ -185,7 +193,7 @@ int cli_batch_print(struct cli_queue *q, const struct batch_state *s)
 	json_set_text(a, json, "endedMs", cli_time(a, s->ended_ms));
 	json_each(member, json)
 		if (!cJSON_IsNull(member) && !(cJSON_IsString(member) && !*member->valuestring))
-			(void)printf("%-10s %s\n", member->string,
+			(void)printf("%-11s %s\n", name_for_people(a, member->string),
 				     cJSON_IsString(member) ? member->valuestring
 							    : json_print(a, member).ptr);
 	return CLI_OK;
@@ -302,18 +310,20 @@ static int about_one(struct cli_queue *q, const char *what, const char *id)
 		{"watch",        cli_batch_watch }
         };
 
+	bool is_change = strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0 ||
+			 strcmp(what, "cancel") == 0;
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(commands) && strcmp(what, commands[i].name) != 0)
+		i++;
+	if (!is_change && i == ARRAY_LEN(commands))
+		return cli_wrong_use(q->cli,
+				     "batch %.80s: expected create, list, show, watch, pause, "
+				     "resume, cancel, retry-failed, revert or export",
+				     what);
 	if (!id)
 		return cli_wrong_use(q->cli, "batch %s: which one? `flow-worker batch list`", what);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(what, commands[i].name) == 0)
-			return commands[i].run(q, id);
-	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0 ||
-	    strcmp(what, "cancel") == 0)
-		return change(q, id, what);
-	return cli_wrong_use(q->cli,
-			     "batch %s: expected create, list, show, watch, pause, resume, cancel, "
-			     "retry-failed, revert or export",
-			     what);
+	return is_change ? change(q, id, what) : commands[i].run(q, id);
 }
 
 static int run(struct cli *cli)

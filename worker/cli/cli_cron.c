@@ -5,6 +5,7 @@
 #include "worker/cli/cli_file.h"
 #include "worker/cli/cli_queue.h"
 #include "worker/cli/cli_table.h"
+#include "worker/flow/job.h"
 #include "worker/schedule/schedule.h"
 #include "worker/schedule/schedules.h"
 
@@ -43,10 +44,6 @@ static cJSON *job_of(struct cli *cli, struct arena *a, struct error *err)
 	const char *trigger = cli_option(cli, TRIGGER);
 	cJSON *job = file ? cli_file_json(a, file, err) : json_object(a), *value;
 
-	if (!file && !flow) {
-		(void)fail(err, ERR_INVALID_PAYLOAD, "which job? --job FILE or --flow ID|FILE");
-		return NULL;
-	}
 	if (!job)
 		return NULL;
 	if (flow) {
@@ -65,7 +62,8 @@ static cJSON *job_of(struct cli *cli, struct arena *a, struct error *err)
 }
 
 /* The schedule as the command line describes it. */
-static cJSON *schedule_json(struct cli *cli, struct arena *a, const char *id, struct error *err)
+static cJSON *schedule_json(struct cli *cli, struct arena *a, const char *id, uint64_t lane,
+			    struct error *err)
 {
 	static const struct {
 		size_t option;
@@ -87,19 +85,35 @@ static cJSON *schedule_json(struct cli *cli, struct arena *a, const char *id, st
 		if (cli_option(cli, texts[i].option))
 			json_set_text(a, json, texts[i].member, cli_option(cli, texts[i].option));
 	if (cli_option(cli, LANE))
-		json_set_number(a, json, "lane", strtod(cli_option(cli, LANE), NULL));
+		json_set_number(a, json, "lane", (double)lane);
 	json_set(a, json, "job", job);
 	return json;
+}
+
+/* A job that is none would be found out in the night. */
+static bool check_job(struct cli_queue *q, const cJSON *json, struct error *err)
+{
+	struct job *job = job_parse(json_print(q->arena, json), "-", q->setup.config, err);
+	bool good = job != NULL;
+
+	job_free(job);
+	return good;
 }
 
 static int add(struct cli_queue *q, const char *id)
 {
 	struct schedule schedule;
+	uint64_t lane = 2;
 	struct str words[5];
 	struct error err;
-	cJSON *json = schedule_json(q->cli, q->arena, id, &err);
+	cJSON *json;
 
-	if (!json || !schedule_parse(json, &schedule, &err))
+	if (!cli_option(q->cli, JOB) && !cli_option(q->cli, FLOW))
+		return cli_wrong_use(q->cli, "which job? --job FILE or --flow ID|FILE");
+	if (!cli_option_number(q->cli, LANE, 0, 2, &lane))
+		return CLI_WRONG;
+	json = schedule_json(q->cli, q->arena, id, lane, &err);
+	if (!json || !schedule_parse(json, &schedule, &err) || !check_job(q, schedule.job, &err))
 		return cli_failed(q->cli, &err);
 	schedule_words(q->arena, json, &schedule, "cli", words);
 	if (!cli_queue_script(q, SCRIPT_CRON_SET, ARRAY_LEN(words), words))
@@ -236,6 +250,16 @@ static int next(struct cli *cli)
 	return status;
 }
 
+static bool is_known(const char *what)
+{
+	static const char *const known[] = {"add", "list", "remove", "run-now"};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(what, known[i]) == 0)
+			return true;
+	return false;
+}
+
 static int run(struct cli *cli)
 {
 	const char *what = cli_argument(cli, 0), *id = cli_argument(cli, 1);
@@ -244,8 +268,11 @@ static int run(struct cli *cli)
 
 	if (strcmp(what, "next") == 0)
 		return next(cli);
+	if (!is_known(what))
+		return cli_wrong_use(cli, "cron %.80s: expected add, list, remove, run-now or next",
+				     what);
 	if (!id && strcmp(what, "list") != 0)
-		return cli_wrong_use(cli, "cron %s which schedule?", what);
+		return cli_wrong_use(cli, "cron %s: which schedule? Say its ID", what);
 	if (!cli_queue_open(&q, cli))
 		return CLI_FAILED;
 	if (strcmp(what, "add") == 0)
@@ -254,10 +281,8 @@ static int run(struct cli *cli)
 		status = list(&q);
 	else if (strcmp(what, "remove") == 0)
 		status = remove_one(&q, id);
-	else if (strcmp(what, "run-now") == 0)
-		status = run_now(&q, id);
 	else
-		status = cli_wrong_use(cli, "no 'cron %s'", what);
+		status = run_now(&q, id);
 	cli_queue_close(&q);
 	return status;
 }

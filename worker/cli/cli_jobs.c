@@ -21,7 +21,7 @@ static const struct cli_option options[] = {
 	[CODE] = {"code", "CODE", "jobs that ended with this error"},
 	[BATCH] = {"batch", "ID", "jobs of a batch"},
 	[TENANT] = {"tenant", "NAME", "jobs of a tenant; with pause and resume: only these"},
-	[ROUTE] = {"route", "ROUTE", "with pause and resume: only this provider/model"},
+	[ROUTE] = {"route", "ROUTE", "with pause and resume: only this provider/model, or provider"},
 	[LIMIT] = {"limit", "N", "how many at most; default 50 for list, 20000 else"},
 	[FRESH] = {"fresh", NULL,
 		"with retry: forget finished steps and answers; they are paid again"},
@@ -393,26 +393,38 @@ static int erase(struct cli_queue *q)
 	return cli_erase(q, item, cli_option(q->cli, DRY_RUN) != NULL);
 }
 
+/* The rows of both, as one list. */
+static const struct redis_value *both(struct arena *a, const struct redis_value *first,
+				      const struct redis_value *second)
+{
+	struct redis_value *all = arena_array(a, struct redis_value, 1);
+	struct redis_value *rows =
+		arena_array(a, struct redis_value, first->count + second->count + 1);
+
+	for (size_t i = 0; i < first->count; i++)
+		rows[i] = first->items[i];
+	for (size_t i = 0; i < second->count; i++)
+		rows[first->count + i] = second->items[i];
+	*all = (struct redis_value){
+		.type = REDIS_ARRAY, .items = rows, .count = first->count + second->count};
+	return all;
+}
+
 /* The jobs that would be moved. */
 static int show_moves(struct cli_queue *q, const struct move *move)
 {
 	const char *state = cli_option(q->cli, STATE);
-	const struct redis_value *rows;
-	const char *states[] = {state ? state : "", NULL};
+	bool is_of_both = !state && move->script != SCRIPT_CANCEL;
+	const struct redis_value *rows, *more;
 
 	if (q->cli->argument_count > 1)
 		return cli_wrong_use(q->cli, "--dry-run says which jobs the options mean: leave "
 					     "the IDs away");
-	if (!state && move->script != SCRIPT_CANCEL) {
-		states[0] = "dead";
-		states[1] = "quarantined";
-	}
-	for (size_t i = 0; i < ARRAY_LEN(states) && states[i]; i++) {
-		rows = find_jobs(q, states[i], LIST_MOST);
-		if (!rows)
-			return CLI_FAILED;
-		print_jobs(q, rows, LIST_MOST);
-	}
+	rows = find_jobs(q, is_of_both ? "dead" : state ? state : "", LIST_MOST);
+	more = rows && is_of_both ? find_jobs(q, "quarantined", LIST_MOST) : NULL;
+	if (!rows || (is_of_both && !more))
+		return CLI_FAILED;
+	print_jobs(q, more ? both(q->arena, rows, more) : rows, LIST_MOST);
 	return CLI_OK;
 }
 

@@ -145,8 +145,10 @@ const char *cli_paused_text(struct arena *a, const char *mark)
 		size_t len = strlen(kinds[i].mark);
 
 		if (strncmp(mark, kinds[i].mark, len) == 0)
-			return arena_printf(a, "%s: `flow-worker jobs resume %s %s` lets it go on",
-					    mark, kinds[i].option, mark + len);
+			return arena_printf(a,
+					    "paused: %s: `flow-worker jobs resume %s %s` lets it "
+					    "go on",
+					    mark + strlen("paused:"), kinds[i].option, mark + len);
 	}
 	return arena_printf(a, "%s: `flow-worker jobs resume` lets it go on", mark);
 }

@@ -219,6 +219,9 @@ static bool read_operations(struct reader *r)
 	const cJSON *json;
 	size_t i = 0;
 
+	if (!r->operations)
+		return fail(r->err, ERR_INVALID_JOB,
+			    "a flow has 'operations', and this one has none");
 	if (!cJSON_IsArray(r->operations))
 		return fail(r->err, ERR_INVALID_JOB, "operations is of type %s, expected an array",
 			    json_type_name(r->operations));

@@ -105,6 +105,16 @@ static const char *without_slash(const char *url, struct arena *a)
 	return arena_strndup(a, url, len);
 }
 
+/* What the provider's variables begin with: "openai-compatible:gpu" is AI_OPENAI_COMPATIBLE_GPU. */
+static const char *variables_of(const struct provider_config *p, struct arena *a)
+{
+	char *name = arena_printf(a, "AI_%s", p->id);
+
+	for (char *c = name; *c; c++)
+		*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c == '-' || *c == ':' ? '_' : *c);
+	return name;
+}
+
 bool llm_endpoint(const struct provider_config *p, struct arena *a, struct endpoint *endpoint,
 		  struct error *err)
 {
@@ -122,7 +132,8 @@ bool llm_endpoint(const struct provider_config *p, struct arena *a, struct endpo
 	url = p->base_url ? p->base_url : default_url(p, provider, preset, a);
 	if (!url)
 		return fail(err, ERR_NOT_CONFIGURED,
-			    "provider '%s' has no base URL: set its variable …_BASE_URL", p->id);
+			    "provider '%s' has no base URL: set %s_BASE_URL", p->id,
+			    variables_of(p, a));
 	*endpoint = (struct endpoint){
 		.id = p->id,
 		.base_url = without_slash(url, a),
@@ -163,15 +174,20 @@ static bool use_credential(const struct services *use, const char *name, struct 
 }
 
 /* A key of its own makes a provider usable that has none in the configuration. */
-static bool is_enabled(const struct llm_target *t, const struct llm_choice *choice,
+static bool is_enabled(const struct llm_target *t, const struct llm_choice *choice, struct arena *a,
 		       struct error *err)
 {
-	if (t->config->enabled || ((choice->credential || choice->key) && t->endpoint.key))
+	const struct provider_config *p = t->config;
+	bool by_url = p->kind == PROVIDER_OPENAI_COMPATIBLE;
+
+	if (p->enabled || ((choice->credential || choice->key) && t->endpoint.key))
 		return true;
-	return fail(err, ERR_NOT_CONFIGURED,
-		    "provider '%s' is not configured: set its key or, for a compatible server, its "
-		    "base URL",
-		    t->config->id);
+	if (by_url ? p->base_url : p->api_key)
+		return fail(err, ERR_NOT_CONFIGURED,
+			    "provider '%s' is switched off: %s_ENABLED is false", p->id,
+			    variables_of(p, a));
+	return fail(err, ERR_NOT_CONFIGURED, "provider '%s' is not configured: set %s_%s", p->id,
+		    variables_of(p, a), by_url ? "BASE_URL" : "API_KEY");
 }
 
 bool llm_target(const struct services *use, const struct llm_choice *choice, struct arena *a,
@@ -192,6 +208,6 @@ bool llm_target(const struct services *use, const struct llm_choice *choice, str
 	if (choice->key)
 		t->endpoint.key = choice->key;
 	t->model = models_find(use->models, t->config, t->model_id, a);
-	return is_enabled(t, choice, err) &&
+	return is_enabled(t, choice, a, err) &&
 	       models_allowed(use->models, t->config, t->model, a, err);
 }

@@ -235,6 +235,13 @@ static void warn_of_events(const struct run *r)
 		  LOG_TEXT("job", r->with.job->id), LOG_END);
 }
 
+/* Where nothing is paid or written nothing is to be missed. */
+static bool check_directus(const struct run *r, struct error *err)
+{
+	return r->with.use->directus || r->with.use->dry_run || r->with.leave_writes ||
+	       flow_check_directus(r->flow, err);
+}
+
 static enum task_next prepare(struct task *t)
 {
 	struct run *r = run_of(t);
@@ -249,7 +256,7 @@ static enum task_next prepare(struct task *t)
 			   job->depth, DEPTH_MAX);
 		return finish(r, RUN_DEAD, &err);
 	}
-	if (!flow_check_options(r->arena, r->flow, &err) ||
+	if (!flow_check_options(r->arena, r->flow, &err) || !check_directus(r, &err) ||
 	    !flow_check_keys(r->arena, r->flow, r->chain.values, &err))
 		return finish(r, RUN_DEAD, &err);
 	warn_of_events(r);

@@ -120,6 +120,14 @@ def test_the_example_of_the_environment_is_what_the_program_knows():
     assert written == example(str(built("flow-worker"))), "tests/env_example.py PROGRAM > deploy/worker.env.example"
 
 
+def test_the_readme_has_every_option_of_the_ai_operations():
+    table = (ROOT / "operations" / "ai_option_table.c").read_text().partition("The names that other extensions")[0]
+    options = re.findall(r'\{\.name = "(\w+)"', table)
+    part = (ROOT / "README.md").read_text().partition("### The options of ai-generate")[2].partition("\n### ")[0]
+    listed = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in part.splitlines() if line.startswith("| `")))
+    assert len(options) > 20 and sorted(listed) == sorted([*options, "onMissing"])
+
+
 def test_the_image_is_built_of_packages_that_the_build_needs():
     """The Dockerfile names the same -dev packages as the one list in deploy/packages."""
     dockerfile = (DEPLOY / "Dockerfile").read_text()

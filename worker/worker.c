@@ -200,6 +200,8 @@ static enum task_next ran(struct task *t)
 		.not_before_ms = r->err.retry_after_ms ? wall_ms() + r->err.retry_after_ms : 0,
 	};
 
+	if (r->outcome == RUN_PARKED && r->err.code != ERR_OK)
+		finish.result = str_of(r->err.text);
 	k->outcome = finish.outcome;
 	log_end(k, ends[r->outcome].message, ends[r->outcome].level);
 	count_end(k, ends[r->outcome].counted);

@@ -1,6 +1,7 @@
 """jobs, status and limits on the command line, against a queue with jobs in every state."""
 
 import json
+import re
 
 import pytest
 
@@ -65,6 +66,16 @@ def test_retry_cancel_and_purge_say_how_many_they_moved(filed, flow_worker):
     wait_for(lambda: filed.client.zcard("{flow-worker}:dead") == 1, "the bad job to be dead again")
     assert flow_worker("jobs", "purge", "bad-1").status == 0
     assert flow_worker("jobs", "list", "--json").json == []
+
+
+def test_show_says_of_a_job_that_waits_for_room_which_limit_is_full_and_until_when(start_worker, queue, flow_worker):
+    start_worker(AI_LIMITS='json:[{"scope":"openai","rpm":1}]')
+    queue.run(JOB)
+    queue.enqueue(JOB, id="waits")
+    wait_for(lambda: queue.client.hexists("{flow-worker}:j:waits", "waits"), "the job to be refused")
+    shown = flow_worker("jobs", "show", "waits", "--json").json
+    assert re.fullmatch(r"limit 'rpm' of 'openai' is full: 1 of 1, room from \d{4}-\d\d-\d\dT[\d:]{8}Z", shown["waits"]), shown
+    assert "room from" in flow_worker("jobs", "show", "waits").out
 
 
 def test_a_call_that_is_cancelled_is_counted_and_in_the_books_of_its_batch(queue, simulator, worker, flow_worker):

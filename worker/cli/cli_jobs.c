@@ -245,6 +245,14 @@ static void put_stored(struct cli_queue *q, cJSON *into, const char *id)
 		json_set(q->arena, into, "stored", stored);
 }
 
+/* Else it waits no more for what it did. */
+static bool is_waiting(const cJSON *job)
+{
+	const char *state = json_get_text(job, "state");
+
+	return state && (strcmp(state, "ready") == 0 || strcmp(state, "parked") == 0);
+}
+
 static cJSON *describe_job(struct cli_queue *q, const char *id)
 {
 	const struct redis_value *h = read_key(q, "HGETALL", "j:", id);
@@ -255,6 +263,8 @@ static cJSON *describe_job(struct cli_queue *q, const char *id)
 	json_set_text(q->arena, json, "id", id);
 	for (size_t i = 0; i + 1 < h->count; i += 2)
 		json_set_str(q->arena, json, cli_item_text(q->arena, h, i), h->items[i + 1].text);
+	if (!is_waiting(json))
+		json_remove(json, "waits");
 	put_json(q, json, "body", "b:", id);
 	put_stored(q, json, id);
 	put_json(q, json, "result", "res:", id);

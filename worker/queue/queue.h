@@ -179,7 +179,8 @@ enum queue_outcome {
 
 struct finish {
 	enum queue_outcome outcome;
-	struct str result; /* JSON for <prefix>res:<id>: with DONE, DEAD, CANCELLED, HOLD, RETRY */
+	struct str result; /* JSON for <prefix>res:<id>: with DONE, DEAD, CANCELLED, HOLD, RETRY;
+			    * with PARK what it waits for, in words for people, or empty */
 	struct str log;    /* JSON for <prefix>log:<id>, or empty */
 	struct str item;   /* JSON for the record of an item of a batch, or empty */
 	const char *code;  /* of the error, for lists and counters; NULL: none */

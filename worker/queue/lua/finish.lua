@@ -3,6 +3,7 @@
 --       at ms, route to go on with or '', what it waits for: scope that is full, or '', or with retry
 --       'directus <ms before which nobody is to ask it>', TTL of result and of log ms,
 --       what is noted of an item of a batch (JSON) or '', then texts to store as in store.lua
+-- (with park the result is what it waits for, in words)
 -- Reply: 1 done; 2 done, and the job is dead because it was tried `max` times; 0 the job is not ours.
 -- Sent twice: 1 if nobody else has it since.
 -- Told of several at once: each.lua.
@@ -111,6 +112,9 @@ local function put_back()
   j.lane, j.route, j.tenant, j.seq = unpack(call('HMGET', jk, 'lane', 'route', 'tenant', 'seq'))
   call('ZREM', K('lse'), id .. LONG)
   store_texts()
+  if outcome == 'park' and result ~= '' then -- for people
+    call('HSET', jk, 'waits', result)
+  end
   if route ~= '' then
     j.route = route
     call('HSET', jk, 'route', route)

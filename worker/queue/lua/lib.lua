@@ -13,7 +13,8 @@
 --   in                 stream    the door
 --   j:<id>             hash      state ready active delayed parked ambiguous next dead quarantined; lane
 --                                route tenant seq fence owner losses max code cancel reply dedup filed
---                                batch item; permit, call_end: of the provider call under way; nano
+--                                batch item; permit, call_end: of the provider call under way; nano;
+--                                waits: what it waited for when it was parked last, in words
 --   b:<id>             string    the body
 --   s:<id>             hash      what is stored for the job: step:<key>, note:<key>, and for calls
 --                                call:<step>#<n> = <sent|lost|answered> <question> <end ms> <permit>,

@@ -56,16 +56,28 @@ async function createArticle() {
 	await page.waitForURL(/content\/articles(\/\d+)?$/);
 }
 
-/** The newest run in the flow's own log, opened. */
-async function readLog() {
+/** The newest run in the flow's own log, opened, and what its last step was given or gave. */
+async function openRun(timeout) {
 	await page.goto(`/admin/flows/${flow}`);
 	await page.getByText('Logs', { exact: true }).click();
 	const run = page.locator('.sidebar-detail .log, .log').first();
 	await run.waitFor();
 	await run.click();
 	await page.getByText('Write the description').last().waitFor();
-	await page.getByText('Payload', { exact: true }).last().click();
-	await page.getByText('A loaf that keeps.').first().waitFor();
+	await page.getByText('Payload', { exact: true }).last().click({ timeout });
+	await page.getByText('A loaf that keeps.').first().waitFor({ timeout });
+}
+
+/** The Studio shows a run as it was when the page was loaded, and misses clicks while it is still busy. */
+async function readLog() {
+	for (let tries = 0; ; tries++) {
+		try {
+			await openRun(15_000);
+			break;
+		} catch (error) {
+			if (tries === 4) throw error;
+		}
+	}
 	await shot('log');
 }
 

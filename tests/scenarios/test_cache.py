@@ -2,25 +2,7 @@
 import pytest
 import requests
 
-from queue_scripts import Clock, Queue, Server
-
 OPTIONS = {"provider": "openai", "model": "gpt-4.1-mini", "prompt": "What is a cache?", "cache": 600}
-
-
-@pytest.fixture(scope="module")
-def server():
-    s = Server()
-    yield s
-    s.stop()
-
-
-@pytest.fixture
-def q(server):
-    client = server.client()
-    client.flushall()
-    queue = Queue(client, clock=Clock())
-    assert queue.call("hello", 1) == [1, 1]
-    return queue
 
 
 def two_jobs(q):

@@ -6,22 +6,6 @@ import pytest
 import redis
 
 from processes import wait_for
-from queue_scripts import Clock, Queue, Server
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def q(server):
-    client = server.client()
-    client.flushall()
-    yield Queue(client, clock=Clock())
-    client.close()
 
 
 def die(q, id, bytes=1000):

@@ -5,18 +5,11 @@ import random
 
 import pytest
 
-from queue_scripts import LUA, Clock, Queue, Server
+from queue_scripts import LUA, Clock, Queue
 
 refused = set()
 SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, random.randrange(1 << 30)]
 STEPS = 700
-
-
-@pytest.fixture(scope="module")
-def server():
-    s = Server()
-    yield s
-    s.stop()
 
 
 class World:

@@ -3,28 +3,7 @@ import json
 
 import pytest
 
-from queue_scripts import PREFIX, Clock, Queue, Server
-
-
-@pytest.fixture(scope="module")
-def server():
-    s = Server()
-    yield s
-    s.stop()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def q(server, clock):
-    client = server.client()
-    client.flushall()
-    queue = Queue(client, clock=clock)
-    assert queue.call("hello", 1) == [1, 1]
-    return queue
+from queue_scripts import PREFIX, Queue
 
 
 def other(q, name="w2"):

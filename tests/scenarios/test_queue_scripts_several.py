@@ -2,24 +2,8 @@
 
 import pytest
 import redis
-from queue_scripts import Clock, Queue, Server
 
 ROUTE = "openai/gpt"
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def q(server):
-    client = server.client()
-    client.flushall()
-    yield Queue(client, clock=Clock())
-    client.close()
 
 
 def jobs(q, count):

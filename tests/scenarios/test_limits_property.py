@@ -8,7 +8,7 @@ import pytest
 from queue_scripts import LUA, Clock, Queue
 
 refused = set()
-SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, random.randrange(1 << 30)]
+SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 777670787, random.randrange(1 << 30)]
 STEPS = 700
 
 
@@ -186,7 +186,8 @@ def test_a_clock_that_jumps_back_stops_nobody_for_longer_than_a_window(server, s
         if w.random.random() < 0.02:
             w.clock.go(-w.random.randint(1000, 7_200_000))
     w.flying.clear()
-    w.q.one(id="after", route="p/m").permit([("p", "rpm", w.rpm, 1)], route="p/m")  # who asks first sees the jump
+    while w.q.one(id="after", route="p/m").permit([("p", "rpm", w.rpm, 1)], route="p/m") == [3]:
+        pass  # who asks first sees the jump; the job of a crashed worker, whose answer had been stored, does not ask
     w.clock.go(61_000 + 20_000)
     w.q.tick()
     w.clock.go(61_000)

@@ -816,6 +816,17 @@ def test_what_a_lost_call_held_is_taken_from_the_window_once(q, clock):
     assert q.used("openai", "tpm") == 400
 
 
+def test_a_call_is_not_counted_twice_when_the_clock_has_gone_back_meanwhile(q, clock):
+    rule = [("openai", "rpm", 10, 1), ("openai", "tpm", 1000, 300, "usage")]
+    first, second = q.one(id="a"), q.one(id="b")
+    first.permit(rule)
+    clock.go(-10_000)
+    second.permit(rule)
+    assert q.used("openai", "rpm") == 2
+    first.settle(answer="x", used=(100, 0, 0), late_ms=300)
+    assert (q.used("openai", "rpm"), q.used("openai", "tpm")) == (2, 400)
+
+
 def test_a_call_whose_owner_died_while_it_was_connecting_counts_from_when_it_may_have_arrived(q, clock):
     q.lease_ms = 3000
     job = q.one(id="a")

@@ -12,7 +12,7 @@ local function window_release(scope, kind, held, used, bucket)
 end
 
 -- What was put into one bucket belongs into another one, also if it has left the window meanwhile; `instead`: as that
--- amount.
+-- amount. If it is there no more, and can not have left, the clock has gone back: it counts with all else since then.
 local function window_move(scope, kind, from, amount, to, instead)
   local w = window_open(scope, kind, from)
   local back = math.min(w.there, amount)
@@ -24,7 +24,10 @@ local function window_move(scope, kind, from, amount, to, instead)
       call('HSET', w.key, whole(from), w.there - back)
     end
   end
-  local put = to >= math.floor((now - w.span) / w.size) and (instead or amount) or 0
+  local first = math.floor((now - w.span) / w.size)
+  local has_left = from < first
+  local is_known = back > 0 or has_left or amount == 0
+  local put = is_known and to >= first and (instead or has_left and amount or back) or 0
   if put > 0 and from ~= to then
     w.there = number(call('HGET', w.key, whole(to)))
     window_put(w, to, put)

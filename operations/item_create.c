@@ -133,6 +133,7 @@ const struct operation operation_item_create = {
 	.type = "item-create",
 	.options = options,
 	.waits_out_outages = true,
+	.needs_directus = true,
 	.writes = true,
 	.state_size = sizeof(struct state),
 	.first = check,

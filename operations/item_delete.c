@@ -98,6 +98,7 @@ const struct operation operation_item_delete = {
 	.type = "item-delete",
 	.options = options,
 	.waits_out_outages = true,
+	.needs_directus = true,
 	.writes = true,
 	.state_size = sizeof(struct items),
 	.first = check,

@@ -250,6 +250,7 @@ const struct operation operation_item_read = {
 	.type = "item-read",
 	.options = options,
 	.waits_out_outages = true,
+	.needs_directus = true,
 	.state_size = sizeof(struct state),
 	.first = check,
 };

@@ -265,6 +265,7 @@ const struct operation operation_item_update = {
 	.type = "item-update",
 	.options = options,
 	.waits_out_outages = true,
+	.needs_directus = true,
 	.writes = true,
 	.state_size = sizeof(struct state),
 	.first = check,

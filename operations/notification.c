@@ -72,6 +72,7 @@ const struct operation operation_notification = {
 	.type = "notification",
 	.options = options,
 	.waits_out_outages = true,
+	.needs_directus = true,
 	.writes = true,
 	.state_size = sizeof(struct items),
 	.first = check,

@@ -110,6 +110,8 @@ struct operation {
 	/* A failure that trying again may mend (Directus is down) sends the job back to the queue for a
 	 * while, before it counts as failed. */
 	bool waits_out_outages;
+	/* Fails where there is no Directus. */
+	bool needs_directus;
 	/* Changes something outside: left out in a dry run, and resolved with null. */
 	bool writes;
 	size_t state_size;

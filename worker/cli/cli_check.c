@@ -104,7 +104,7 @@ static bool check_flow(const struct check *c, const struct flow *flow, struct er
 
 		if (!n->op)
 			continue;
-		if (flow_needs_directus(n) && !c->setup->services.directus)
+		if (n->op->needs_directus && !c->setup->services.directus)
 			return fail(err, ERR_INVALID_PAYLOAD,
 				    "operation '%.64s' (%s) needs Directus: set DIRECTUS_URL and "
 				    "DIRECTUS_TOKEN",

@@ -134,16 +134,11 @@ bool flow_check_keys(struct arena *a, const struct flow *f, const cJSON *chain, 
 	return true;
 }
 
-bool flow_needs_directus(const struct flow_node *n)
-{
-	return strncmp(n->type, "item-", 5) == 0 || strcmp(n->type, "notification") == 0;
-}
-
 bool flow_check_directus(const struct flow *f, struct error *err)
 {
 	const struct flow_node *n = flow_find(f->first, "ai-");
 
-	while (n && !flow_needs_directus(n))
+	while (n && !(n->op && n->op->needs_directus))
 		n = n->resolve;
 	return !n || fail(err, ERR_INVALID_PAYLOAD,
 			  "operation '%.64s' (%s) needs Directus: set DIRECTUS_URL and "

@@ -16,11 +16,8 @@ bool flow_check_options(struct arena *a, const struct flow *flow, struct error *
 bool flow_check_keys(struct arena *a, const struct flow *flow, const cJSON *chain,
 		     struct error *err) NODISCARD;
 
-/* Whether an operation fails where DIRECTUS_URL is not set. */
-bool flow_needs_directus(const struct flow_node *n);
-
-/* For where it is not set: ERR_INVALID_PAYLOAD if a model is asked and the way from there leads to
- * such an operation. */
+/* For where DIRECTUS_URL is not set: ERR_INVALID_PAYLOAD if a model is asked and the way from there
+ * leads to an operation that fails without it. */
 bool flow_check_directus(const struct flow *flow, struct error *err) NODISCARD;
 
 /* Whether a write of it is to emit no events (`emitEvents: false`), which REST can not do. */

@@ -1,4 +1,4 @@
-/* worker/queue/journal_own.h: what journal.c and journal_spool.c share.
+/* worker/queue/journal_own.h: what the journal*.c files share.
  *
  * THE SPOOL: an answer that Redis does not take within a few seconds, or has not taken when the queue
  * is given up, is written to a file of its own in spool_dir, synced, and removed when Redis has it. A
@@ -39,6 +39,9 @@ enum settle_word {
 	NO_CREDIT,
 	SETTLE_WORDS
 };
+
+/* What a permit was refused for becomes the error of its call, which says when to come back. */
+void journal_refused(struct permit_call *c, struct send *s);
 
 /* A settle is over: answered, or never will be. */
 void journal_settled(struct send *s);

@@ -123,17 +123,12 @@ static void go(struct joint *j)
 	script_start(&q->scripts, &j->redis, j->arena, j->script, count, words);
 }
 
-/* What became of a job's calls and steps is told before its next call, and before its end: nobody
- * may have waited for the answer. */
 void joint_go(struct queue *q)
 {
-	static const enum script order[] = {SCRIPT_SETTLE, SCRIPT_STORE, SCRIPT_PERMIT,
-					    SCRIPT_FINISH};
-
 	timeout_stop(q->loop, &q->joint_timer);
-	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		if (q->gathering[order[i]])
-			go(q->gathering[order[i]]);
+	for (size_t i = 0; i < SCRIPT_COUNT; i++) /* their order matters: scripts.h */
+		if (q->gathering[i])
+			go(q->gathering[i]);
 }
 
 static void turn_over(struct timeout *t)

@@ -8,7 +8,8 @@
  *   queue_lease.c   leases are renewed, lost, cancelled, and what is stored with them
  *   queue_finish.c  steps and ends
  *   queue_limits.c  the limits of all workers
- *   journal.c       permits and answers; journal_spool.c: answers that Redis does not take */
+ *   journal.c       permits and answers; journal_refusal.c: why there is no permit; journal_spool.c:
+ *                   answers that Redis does not take */
 #ifndef WORKER_QUEUE_QUEUE_OWN_H
 #define WORKER_QUEUE_QUEUE_OWN_H
 

@@ -7,7 +7,10 @@
  * an older copy takes back of the others is done again by the queue itself: a lost claim is a waiting
  * job, a lost filing an entry at the door, and both are in the order in which they were written.
  *
- * To add one: a file in worker/queue/lua and a line here. */
+ * To add one: a file in worker/queue/lua and a line here. Of those that are told of several things at once
+ * (queue_joint.c) what is gathered in a turn goes out in the order in which they stand here: what became of a
+ * job's calls and steps is told before its next call, and before its end, since nobody may have waited for the
+ * answer. */
 #ifndef WORKER_QUEUE_SCRIPTS_H
 #define WORKER_QUEUE_SCRIPTS_H
 
@@ -20,11 +23,11 @@
 	X(CLAIM, claim)             \
 	X(RENEW, renew)             \
 	X(TICK, tick)               \
+	X(SETTLE, settle)           \
 	X(STORE, store)             \
+	X(PERMIT, permit)           \
 	X(FINISH, finish)           \
 	X(BACK, back)               \
-	X(PERMIT, permit)           \
-	X(SETTLE, settle)           \
 	X(CANCEL, cancel)           \
 	X(RETRY, retry)             \
 	X(PURGE, purge)             \

@@ -176,7 +176,7 @@ static const struct config_variable worker_variables[] = {
 	 .help = "Run operations that ask for another identity with the worker's own token"},
 	{.name = "WORKER_STATE_DIRECTORY", .type = CONFIG_TEXT,
 	 .offset = AT(worker_state_directory), .unset = "memory only",
-	 .help = "Folder for answers that were paid for while Redis was away"},
+	 .help = "Folder for answers that were paid for while Redis was away; made if it is missing"},
 	{.name = "WORKER_SCHEDULES", .type = CONFIG_TEXT, .offset = AT(worker_schedules),
 	 .help = "File with schedules (a JSON array), kept in step with Redis at start"},
 	{.name = "WORKER_HTTP_ADDRESS", .type = CONFIG_ADDRESS, .offset = AT(worker_http_address),

@@ -28,8 +28,7 @@ def proxy(start_proxy, redis):
 
 @pytest.fixture
 def spool(tmp_path):
-    (tmp_path / "state").mkdir()
-    return tmp_path / "state" / "spool"
+    return tmp_path / "state" / "spool"  # that the worker makes
 
 
 # ---- Redis is away ----
@@ -322,3 +321,12 @@ def test_a_resolver_that_does_not_answer_does_not_hold_the_worker(start_worker):
     worker.wait_for_log("redis.example")
     worker.terminate()
     ends(worker)
+
+
+@pytest.mark.parametrize("path, why", [("{}/missing/state", "No such file or directory"), ("{}/file", "Not a directory")])
+def test_a_folder_for_answers_that_can_not_be_written_stops_the_start(flow_worker, tmp_path, path, why):
+    (tmp_path / "file").write_text("")
+    path = path.format(tmp_path)
+    done = flow_worker("run", WORKER_STATE_DIRECTORY=path)
+    assert done.status == 1
+    assert f"WORKER_STATE_DIRECTORY is '{path}', expected a folder that can be written: {why}" in done.err

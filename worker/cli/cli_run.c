@@ -25,9 +25,12 @@
 #include "worker/setup.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct process {
@@ -125,6 +128,25 @@ static const char *spool_dir(const struct config *config, struct arena *a)
 	const char *state = config->worker_state_directory;
 
 	return state ? arena_printf(a, "%s/spool", state) : NULL;
+}
+
+/* That it can not be written is found out now, and not when Redis is away and an answer is to be kept.
+ * It is made if nothing above it is missing. */
+static bool check_state_directory(const struct config *config, struct arena *a)
+{
+	const char *state = config->worker_state_directory;
+	struct error err;
+
+	if (!state)
+		return true;
+	(void)mkdir(state, 0700);
+	if (access(arena_printf(a, "%s/.", state), W_OK | X_OK) == 0)
+		return true;
+	(void)fail(&err, ERR_CONFIG,
+		   "WORKER_STATE_DIRECTORY is '%.100s', expected a folder that can be written: %s",
+		   state, strerror(errno));
+	log_write(LOG_FATAL, "can not start", LOG_FAILURE(&err), LOG_END);
+	return false;
 }
 
 static bool make_queue(struct process *p)
@@ -327,7 +349,8 @@ static int run(struct cli *cli)
 		.logs = p.logs,
 	};
 	p.worker = worker_new(&options);
-	if (setup_count(&p.setup, cli) && make_queue(&p))
+	if (setup_count(&p.setup, cli) && check_state_directory(p.setup.config, p.setup.arena) &&
+	    make_queue(&p))
 		run_process(&p);
 	else
 		p.status = CLI_FAILED;
